@@ -155,8 +155,9 @@ function byteLevelJson({ tokens, typeOf, merges, splitter, postProcessor }: Toke
         ]
       : [],
   );
+  // Readers give an added token that is not here the next id behind all others, and not its own.
   const vocab: [string, number][] = tokens.flatMap((token, id) =>
-    typeOf(id) === PieceKind.normal ? [[token, id]] : [],
+    typeOf(id) === PieceKind.normal || isAdded(id) ? [[token, id]] : [],
   );
   const { expressions, ignoreMerges = false } = splitter;
   const split = (expression: string): JsonValue => ({

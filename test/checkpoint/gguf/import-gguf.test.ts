@@ -98,6 +98,34 @@ describe.each(families)('%s as GGUF and back', (name) => {
   });
 });
 
+it('a special token keeps its id before those of the vocabulary', async () => {
+  const folder = await modelFolder(ggufConfigs.llama!);
+  const path = join(folder, 'tokenizer.json');
+  const json = JSON.parse(readFileSync(path, 'utf8')) as {
+    added_tokens: { id: number; content: string }[];
+    model: { vocab: Record<string, number> };
+  };
+  const ids = [...new Set([...json.added_tokens.map(({ id }) => id), ...Object.values(json.model.vocab)])];
+  const first = json.added_tokens.find(({ content }) => content === '<|endoftext|>')!.id;
+  const moved = (id: number) => (id === first ? 0 : id < first ? id + 1 : id);
+  const { vocab } = json.model;
+  for (const token of json.added_tokens) {
+    token.id = moved(token.id);
+    vocab[token.content] = token.id;
+  }
+  const added = new Set(json.added_tokens.map(({ content }) => content));
+  for (const [token, id] of Object.entries(vocab)) if (!added.has(token)) vocab[token] = moved(id);
+  writeFileSync(path, JSON.stringify(json));
+  const [own, back] = [Tokenizer.load(folder), Tokenizer.load(await readBack(folder, 'f32'))];
+  expect(own.eosId).toBe(0);
+  expect(back.eosId).toBe(0);
+  expect(back.vocabSize).toBe(ids.length);
+  const text = "It's 12 345<|endoftext|> fine.<|end|>";
+  expect([...back.encode(text, { allowSpecial: true })]).toEqual([
+    ...own.encode(text, { allowSpecial: true }),
+  ]);
+});
+
 describe('weights', () => {
   const recorded = JSON.parse(readFileSync(join(import.meta.dirname, 'blocks.json'), 'utf8')) as Record<
     string,
