@@ -11,6 +11,8 @@ export interface ParallelChoice {
   readonly dataParallel: DataParallel;
   readonly device: 'auto' | 'cpu' | 'cuda';
   readonly out: string;
+  readonly gradAccum?: number;
+  readonly resume?: boolean;
 }
 
 /** Whether the values are those of a training command. */
@@ -28,6 +30,12 @@ export async function ranAsRanks(choice: ParallelChoice, argv: readonly string[]
   refuseInLauncher();
   const ranks = choice.dataParallel === 'auto' ? await autoProcesses(choice) : choice.dataParallel;
   if (ranks === 1) return false;
+  // A resumed run may have its own number.
+  const { gradAccum, resume } = choice;
+  if (gradAccum !== undefined && !resume) {
+    const { checkBatches } = await import('../comm/batch-sums.ts');
+    checkBatches(gradAccum, ranks);
+  }
   // The last word counts, so a rank starts no ranks of its own, whatever a config file says.
   const command = [...argv, '--data-parallel', 'off'];
   const logDir = undefined;

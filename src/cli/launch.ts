@@ -1,4 +1,5 @@
 /** `athanor launch`: a training command as several ranks on this machine. */
+import { existsSync, readFileSync } from 'node:fs';
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { flag, inGroup, integer, MOST_PROCESSES, path } from './options.ts';
@@ -45,10 +46,22 @@ export const launch = defineCommand({
     }
     // Rank 0 prints the result of the command.
     mute();
-    const out = givenValue('--out', args);
+    const out = givenValue('--out', args) ?? (await configuredOut(givenValue('--config', args)));
     return { ...(await startRanks({ command: args, ranks, maxRestarts, elastic, out, logDir })) };
   },
 });
+
+/** The folder that a config file names. What else is in the file, the command checks. */
+async function configuredOut(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined || !existsSync(file)) return undefined;
+  const { parse } = await import('yaml');
+  try {
+    const { out } = parse(readFileSync(file, 'utf8')) as { out?: unknown };
+    return typeof out === 'string' ? out : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** The value of an option among the words of a command. */
 function givenValue(option: string, words: readonly string[]): string | undefined {

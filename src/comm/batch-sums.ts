@@ -4,6 +4,7 @@
  * that has a run of batches in a row sums the subtrees inside it. Whoever adds the rest gets the
  * same bits for any number of ranks.
  */
+import { AthanorError } from '../base/errors.ts';
 
 /** The sum of the batches `first` to `first + count - 1`, where `count` is a power of two. */
 export interface BatchSum<Value> {
@@ -16,6 +17,16 @@ export interface BatchSum<Value> {
 export interface Run {
   begin: number;
   end: number;
+}
+
+/** Throws ERR_OPTION unless each rank gets a batch. */
+export function checkBatches(batches: number, ranks: number): void {
+  if (batches >= ranks) return;
+  throw new AthanorError(
+    'ERR_OPTION',
+    `an update has ${batches} ${batches === 1 ? 'batch' : 'batches'}, too few for ${ranks} ranks`,
+    `give \`gradAccum\` ${ranks} or more, or start fewer ranks`,
+  );
 }
 
 /** The batches of an update that a rank takes, where each takes a run of them. */

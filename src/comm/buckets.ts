@@ -11,7 +11,7 @@ import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTensor } from '../native/binding.ts';
 import { outsideScopes, type Tensor } from '../tensor/tensor.ts';
-import { batchesInTurn, batchesOfRank, type Run } from './batch-sums.ts';
+import { batchesInTurn, batchesOfRank, checkBatches, type Run } from './batch-sums.ts';
 import { Bucket, type Exchange, type Sending, type Slot } from './bucket.ts';
 import { CHUNK, layoutOf, ownedRun } from './bucket-layout.ts';
 import type { Communicator } from './communicator.ts';
@@ -327,14 +327,4 @@ function bucketLimit(parameters: readonly Tensor[], ranks: number, count: number
   if (ranks === 1) return MOST_BUCKET_BYTES;
   const elements = parameters.reduce((sum, { size }) => sum + size, 0);
   return Math.min(MOST_BUCKET_BYTES, 4 * Math.max(elements / count, 4 * CHUNK * ranks));
-}
-
-/** Throws ERR_OPTION unless each rank gets a batch. */
-export function checkBatches(batches: number, ranks: number): void {
-  if (batches >= ranks) return;
-  throw new AthanorError(
-    'ERR_OPTION',
-    `an update has ${batches} ${batches === 1 ? 'batch' : 'batches'}, too few for ${ranks} ranks`,
-    `give \`gradAccum\` ${ranks} or more, or start fewer ranks`,
-  );
 }

@@ -29,7 +29,10 @@ export function tagged(
 ): TaggedDialogue {
   const last = messages.at(-1);
   const value = last?.[field] ?? null;
-  if (value === null) throw refused(`the last message has no \`${field}\` to go on with`, where);
+  // A message of calls alone has no words, and its calls would be cut off.
+  const isCallsOnly = value === '' && (last?.tool_calls ?? null) !== null;
+  if (value === null || isCallsOnly)
+    throw refused(`the last message has no \`${field}\` to go on with`, where);
   if (!source.includes(field)) {
     throw refused(`the chat template reads no \`${field}\` that could be gone on with`, where);
   }

@@ -1,5 +1,7 @@
 /** After a run with LoRA, `OUT/adapter` has the adapter alone, next to the merged model. */
 import { join, resolve } from 'node:path';
+import { isWithin } from '../../base/files/same-file.ts';
+import { cacheFolder } from '../../base/machine.ts';
 import { modelConfigOf } from '../../checkpoint/gpt-folder.ts';
 import { ModelFolder } from '../../checkpoint/load-model.ts';
 import { writeAdapter } from '../../checkpoint/peft/write-adapter.ts';
@@ -13,7 +15,8 @@ const PREFIXES = ['stage/ema/', 'stage/trained/'];
 
 /**
  * Writes the adapter of a checkpoint. Nothing is written, with a note, where the model has more
- * rows of tokens than its base: peft could not put the adapter on that.
+ * rows of tokens than its base, since peft could not put the adapter on that, and where the base
+ * was merged from an adapter for this run, since nobody else has it.
  * @param out the folder of the run, with the merged model of the checkpoint
  */
 export async function exportAdapter(
@@ -24,6 +27,12 @@ export async function exportAdapter(
 ): Promise<void> {
   const { model: base, loraRank: rank = 0, loraAlpha: alpha = rank, baseDtype } = settings;
   if (rank === 0 || base === undefined) return;
+  if (isWithin(base, join(cacheFolder(), 'merged'))) {
+    console.note(
+      'no adapter is written, because its base was merged from another adapter for this run and lies in the cache: merge that adapter first with athanor convert, and train on the result',
+    );
+    return;
+  }
   if (baseDtype !== undefined) {
     console.note(
       `the adapter was trained on weights in ${baseDtype}; it is merged into the weights of ${base} as they are`,
