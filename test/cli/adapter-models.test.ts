@@ -43,6 +43,16 @@ it('an adapter is merged once, and the command reads the merged model', async ()
   expect(readdirSync(join(cache, 'merged'))).toHaveLength(1);
 });
 
+it('training on an adapter leaves no adapter, whose base nobody else would have', async () => {
+  const out = join(folder, 'further');
+  const data = jsonl(folder, 'more.jsonl', [{ prompt: 'Colour of grass?', completion: 'Green.' }]);
+  const args = ['--model', adapter, '--data', data, '--out', out, '--steps', '2', '--lora-rank', '2'];
+  const { code, stderr } = await athanor('sft', ...args);
+  expect(code, stderr).toBe(0);
+  expect(stderr).toMatch(/no adapter is written, because its base was merged/);
+  expect(readdirSync(out)).not.toContain('adapter');
+});
+
 it('convert merges into a folder, in another type on request', async () => {
   const out = join(folder, 'merged');
   const args = ['--model', adapter, '--out', out, '--dtype', 'bf16', '--json'];

@@ -34,6 +34,22 @@ it('has the bits of one process, and one result', async () => {
   expect(modelOf('two')).toBe(modelOf('whole'));
 });
 
+it('refuses more ranks than batches before it starts any', async () => {
+  const { code, stderr } = await athanor(...command('many', '--data-parallel', '1000'));
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/an update has 2 batches, too few for 1000 ranks/);
+  expect(existsSync(join(root, 'many'))).toBe(false);
+});
+
+it('a launched command may name its folder in a config file', async () => {
+  const config = join(root, 'launched.yaml');
+  writeFileSync(config, `out: ${join(root, 'launched')}\n`);
+  const words = [...command('ignored').slice(0, -2), '--config', config];
+  const { code, stderr } = await athanor('launch', '-n', '2', '--', ...words);
+  expect(code, stderr).toBe(0);
+  expect(existsSync(join(root, 'launched', 'ranks', 'rank-1.log'))).toBe(true);
+});
+
 it('can be set in a config file, and its ranks start none of their own', async () => {
   const config = join(root, 'run.yaml');
   writeFileSync(config, `data-parallel: 2\nout: ${join(root, 'config')}\n`);

@@ -77,6 +77,12 @@ describe('hermes', () => {
     expect(read('hermes', text)).toEqual({ text: said, calls });
   });
 
+  it('drops a closing mark that the length cut', () => {
+    const text = '<tool_call>\n{"name": "f", "arguments": {"n": 1}}\n</tool_';
+    expect(read('hermes', text)).toEqual({ text: '', calls: [f('{"n": 1}')] });
+    expect(read('hermes', `${text}box>`).text).toContain('</tool_box>');
+  });
+
   it('leaves further calls out where one is allowed', () => {
     const call = '<tool_call>{"name": "f", "arguments": {"n": 1}}</tool_call>';
     expect(read('hermes', call + call, 1)).toEqual({ text: '', calls: [f('{"n": 1}')] });

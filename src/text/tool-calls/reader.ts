@@ -129,7 +129,9 @@ export class ToolCallReader {
       this.#mode = 'call';
       return true;
     }
-    if (!isLast && heldBack(this.#pending, around) === this.#pending.length) return false;
+    // Behind a call, a mark that was cut at the end belongs to it.
+    const isCutMark = heldBack(this.#pending, around) === this.#pending.length;
+    if (isCutMark && (!isLast || this.calls > 0)) return false;
     this.#giveUp(pieces);
     return true;
   }
