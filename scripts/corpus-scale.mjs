@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The tables of docs/corpus-scale.md: what `data prepare` takes for large amounts of WARC.
-//   node scripts/corpus-scale.mjs [--warc 1e12,1e14] [--cores 64] [--machines 1,16] [--pages 20]
+//   node scripts/corpus-scale.mjs [--warc 1e12,1e14] [--cores 64] [--machines 1,16] [--pages 6.5]
 // Rates are those of docs/benchmarks.md, from `athanor bench data`. The shares are assumptions
 // about the crawl, and options change them.
 import { parseArgs } from 'node:util';
@@ -15,7 +15,7 @@ const { values } = parseArgs({
     filtered: { type: 'string', default: '0.15' },
     unique: { type: 'string', default: '0.5' },
     document: { type: 'string', default: '3000' },
-    pages: { type: 'string', default: '20' },
+    pages: { type: 'string', default: '6.5' },
     disk: { type: 'string', default: '1000' },
   },
 });
@@ -24,11 +24,11 @@ const list = (name) => values[name].split(',').map(Number);
 
 /** MB of a step's input per core and second. */
 const RATES = {
-  // zlib of Node on JSON Lines; and an assumption: pages that are cut to their main text.
+  // zlib of Node on JSON Lines; and pages that are cut to their main text: docs/corpus-scale.md.
   gunzip: 280,
   pages: number('pages'),
   // docs/benchmarks.md, "Filters of text" and "Repeated documents".
-  filters: 8.7,
+  filters: 12.9,
   signatures: 91.6,
   nearDuplicates: 87,
   decontamination: 87.4,
