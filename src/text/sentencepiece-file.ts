@@ -32,6 +32,8 @@ export function parseSentencePieceFile(bytes: Uint8Array, path: string): Sentenc
     throw new AthanorError('ERR_FORMAT', `${path}: ${what} is not supported`, remedy);
   };
   const fields = new Message(bytes, path);
+  // They come behind the pieces, so a file that was cut lacks them.
+  if (!fields.has(model.trainer)) fields.fail('it has no settings of its training');
   const settings = fields.message(model.trainer);
   const type = settings.number(trainer.type, UNIGRAM);
   if (type !== BPE) refuse(`a SentencePiece model of ${kinds[type] ?? `type ${type}`}`);

@@ -105,7 +105,10 @@ describe('a broken file', () => {
     expect(() => parseSentencePieceFile(whole.subarray(0, 1000), 'a file')).toThrow(/a file is damaged/);
   });
 
-  it('without anything in it is no BPE', () => {
-    expect(() => parseSentencePieceFile(new Uint8Array(), 'x')).toThrow(/model of Unigram is not supported/);
+  it('that ends before its settings is damaged, and not of another kind', () => {
+    expect(() => parseSentencePieceFile(new Uint8Array(), 'x')).toThrow(/no settings of its training/);
+    // A piece "a", and nothing behind it.
+    const cut = Uint8Array.of(0x0a, 3, 0x0a, 1, 0x61);
+    expect(() => parseSentencePieceFile(cut, 'x')).toThrow(/no settings of its training/);
   });
 });
