@@ -94,6 +94,7 @@ describe('a broken file', () => {
       }
     };
     for (let i = 1; i < 200; i++) attempt(whole.subarray(0, (i * whole.length) / 200));
+    expect([...codes]).toEqual(['ERR_FILE_DAMAGED']);
     let random = 12345;
     for (let i = 0; i < 300; i++) {
       random = (random * 1103515245 + 12345) % 2 ** 31;
@@ -101,7 +102,8 @@ describe('a broken file', () => {
       changed[random % whole.length]! ^= 1 << (random % 8);
       attempt(changed);
     }
-    expect([...codes].sort()).toEqual(['ERR_FILE_DAMAGED', 'ERR_FORMAT']);
+    // A changed byte may name another kind of model.
+    for (const code of codes) expect(['ERR_FILE_DAMAGED', 'ERR_FORMAT']).toContain(code);
     expect(() => parseSentencePieceFile(whole.subarray(0, 1000), 'a file')).toThrow(/a file is damaged/);
   });
 
