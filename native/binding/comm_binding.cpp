@@ -82,6 +82,7 @@ class Waiters {
 
   Napi::Promise add(Napi::Env env, std::shared_ptr<comm::Work> work, const char* operation) {
     const Waiter waiter{Napi::Promise::Deferred::New(env), operation};
+    work->watch();
     if (work->is_done()) {
       settle(env, *work, waiter);
     } else {
@@ -156,6 +157,11 @@ class CommWrap : public NativeClass<CommWrap> {
     started_.emplace(++last_, group_->start(operation, input, output, root, name));
     return last_;
   }
+  int64_t start_each(const std::vector<Tensor>& tensors, const std::vector<int>& roots,
+                     const std::string& name) {
+    started_.emplace(++last_, group_->start_each(tensors, roots, name));
+    return last_;
+  }
   PromisedBytes wait(int64_t work) { return promise<PromisedBytes>(take(work)); }
   int64_t start_gather(const std::span<const uint8_t>& bytes, const std::string& name) {
     started_.emplace(++last_, group_->gather(std::string(bytes.begin(), bytes.end()), name));
@@ -226,6 +232,16 @@ class NcclWrap : public NativeClass<NcclWrap> {
     started_.emplace(++last_, Started{point, {input, output}});
     return last_;
   }
+  int64_t start_each(const std::vector<Tensor>& tensors, const std::vector<int>& roots,
+                     const std::string& name) {
+    expect(ranks_ != nullptr, ErrorCode::kState, "NCCL was closed");
+    const comm::Call call = comm::pieces_call(tensors, roots, name, ranks_->size());
+    expect(!is_host(tensors[0].device()), ErrorCode::kDevice, "expected tensors on the GPU");
+    DevicePoint* const point = ranks_->start(call);
+    for (const Tensor& tensor : tensors) tensor.storage().mark_written();
+    started_.emplace(++last_, Started{point, tensors});
+    return last_;
+  }
   void wait(int64_t work) {
     const auto found = started_.find(work);
     expect(found != started_.end(), ErrorCode::kState, "the work was waited for already");
@@ -256,6 +272,7 @@ const Family comm_family([](Exports& exports) {
       CommWrap::method<&CommWrap::rank, "NativeCommunicator.rank()">,
       CommWrap::method<&CommWrap::size, "NativeCommunicator.size()">,
       CommWrap::method<&CommWrap::start, "NativeCommunicator.start(operation, input, output, root, name)">,
+      CommWrap::method<&CommWrap::start_each, "NativeCommunicator.startEach(tensors, roots, name)">,
       CommWrap::method<&CommWrap::wait, "NativeCommunicator.wait(work)">,
       CommWrap::method<&CommWrap::block, "NativeCommunicator.block(work)">,
       CommWrap::method<&CommWrap::start_gather, "NativeCommunicator.startGather(bytes, name)">,
@@ -264,6 +281,7 @@ const Family comm_family([](Exports& exports) {
   bind<&nccl_unique_id, "ncclUniqueId()">(exports);
   NcclWrap::define<NcclWrap::Constructor>(
       exports, NcclWrap::method<&NcclWrap::start, "NativeNccl.start(operation, input, output, root, name)">,
+      NcclWrap::method<&NcclWrap::start_each, "NativeNccl.startEach(tensors, roots, name)">,
       NcclWrap::method<&NcclWrap::wait, "NativeNccl.wait(work)">,
       NcclWrap::method<&NcclWrap::abort, "NativeNccl.abort()">,
       NcclWrap::method<&NcclWrap::close, "NativeNccl.close()">);

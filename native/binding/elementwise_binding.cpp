@@ -6,6 +6,7 @@ namespace {
 
 const Family elementwise_family([](Exports& exports) {
   bind<&ops::axpby, "axpby(a, alpha, b, beta)">(exports);
+  bind<&ops::axpby_into, "axpbyInto(target, a, alpha, b, beta)">(exports);
   bind<&ops::add_scaled_into, "addScaledInto(target, source, alpha)">(exports);
   bind<&ops::lerp_into, "lerpInto(target, source, weight)">(exports);
   bind<&ops::scale, "scale(a, alpha)">(exports);

@@ -10,21 +10,17 @@ namespace {
 // A sweep asks after every object, some 50 ns each. It pays when this much was handed over, or a
 // quarter of what is alive.
 constexpr int64_t kSweepBytes = int64_t{64} << 20;
-// V8 collects when it likes. It is made to when so much more is alive, or half of what was.
+// V8 does not know the sizes of tensors: with them it would collect in every training step, and its
+// marking threads take a core. It is made to when so much more is alive, or half of what was.
 constexpr int64_t kCollectBytes = int64_t{192} << 20;
 // What an object costs beside its tensor, about.
 constexpr int64_t kObjectBytes = 1 << 10;
 // Beyond the limit of any heap, so that V8 collects at once and completely.
 constexpr int64_t kPressure = int64_t{1} << 44;
 
-/// Returns the bytes outside of its heap that V8 knows of.
-int64_t adjust(Napi::Env env, int64_t bytes) {
-  return Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
-}
-
 }  // namespace
 
-Reclaimable::Reclaimable(Napi::Env env) {
+Reclaimable::Reclaimable(Napi::Env env) : alive_(env.GetInstanceData<AddonData>()->reclaimable.alive_) {
   RingLink& ring = env.GetInstanceData<AddonData>()->reclaimable.ring_;
   before = ring.before;
   after = &ring;
@@ -33,20 +29,20 @@ Reclaimable::Reclaimable(Napi::Env env) {
 }
 
 void ReclaimList::hand_over(Napi::Env env, int64_t bytes) {
-  const int64_t before = adjust(env, bytes);
+  const int64_t before = *alive_;
+  *alive_ += bytes;
   unswept_ += bytes + kObjectBytes;
   if (unswept_ <= std::max(kSweepBytes, before / 4)) return;
   sweep(env);
-  const int64_t alive = adjust(env, 0);
-  collected_ = std::min(collected_, alive);
-  if (alive - collected_ > std::max(kCollectBytes, collected_ / 2)) collect(env);
+  collected_ = std::min(collected_, *alive_);
+  if (*alive_ - collected_ > std::max(kCollectBytes, collected_ / 2)) collect(env);
 }
 
 bool ReclaimList::collect(Napi::Env env) {
-  adjust(env, kPressure);
-  adjust(env, -kPressure);
+  Napi::MemoryManagement::AdjustExternalMemory(env, kPressure);
+  Napi::MemoryManagement::AdjustExternalMemory(env, -kPressure);
   const bool freed = sweep(env) > 0;
-  collected_ = adjust(env, 0);
+  collected_ = *alive_;
   return freed;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace athanor::binding {
 
@@ -33,16 +34,20 @@ class Reclaimable : private RingLink {
  protected:
   /// Whether the collector has taken the JavaScript object.
   virtual bool is_dead() const = 0;
+  /// Counts bytes that were handed over no longer: they were freed.
+  void take_back(int64_t bytes) { *alive_ -= bytes; }
 
  private:
   friend class ReclaimList;
+
+  std::shared_ptr<int64_t> alive_;  // of the list, which may end before
 };
 
 /// The reclaimable objects of one environment.
 class ReclaimList {
  public:
-  /// Tells the collector that `bytes` more hang on objects. Where that is much, frees dead ones,
-  /// and collects garbage where too few were dead.
+  /// Counts `bytes` more that hang on objects. Where that is much, frees dead ones, and collects
+  /// garbage where too few were dead.
   void hand_over(Napi::Env env, int64_t bytes);
   /// Collects all garbage and frees what is dead; whether there was any.
   bool collect(Napi::Env env);
@@ -53,6 +58,7 @@ class ReclaimList {
   size_t sweep(Napi::Env env);
 
   RingLink ring_;
+  std::shared_ptr<int64_t> alive_ = std::make_shared<int64_t>(0);
   int64_t unswept_ = 0;    // bytes that were handed over since the last sweep
   int64_t collected_ = 0;  // bytes that were alive after the last collection, or later
 };

@@ -27,21 +27,20 @@ TensorWrap::TensorWrap(const Napi::CallbackInfo& info)
   info.This().As<Napi::Object>().TypeTag(&kTensorTag);
 }
 
-TensorWrap::~TensorWrap() { release(Env()); }
+TensorWrap::~TensorWrap() { release(); }
 
-void TensorWrap::release(Napi::BasicEnv env) {
+void TensorWrap::release() {
   if (!tensor_.defined()) return;
   if (is_accounted_) {
     Storage& storage = tensor_.storage();
-    if (--storage.accounted_handles == 0)
-      Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(storage.bytes()));
+    if (--storage.accounted_handles == 0) take_back(static_cast<int64_t>(storage.bytes()));
   }
   is_accounted_ = false;
   tensor_ = Tensor();
 }
 
 Napi::Value TensorWrap::dispose(const Napi::CallbackInfo& info) {
-  release(info.Env());
+  release();
   return info.Env().Undefined();
 }
 

@@ -29,7 +29,7 @@ class TensorWrap : public Napi::ObjectWrap<TensorWrap>, public Reclaimable {
  private:
   static TensorWrap* wrap_of(const Napi::Value& value, const Place& place);
   Napi::Value dispose(const Napi::CallbackInfo& info);
-  void release(Napi::BasicEnv env);
+  void release();
   bool is_dead() const override { return Value().IsEmpty(); }
 
   Tensor tensor_;

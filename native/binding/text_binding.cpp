@@ -109,7 +109,7 @@ class TokenizerWrap : public NativeClass<TokenizerWrap>, public Reclaimable {
     reported_bytes_ = static_cast<int64_t>(tokenizer_->vocabulary().memory_bytes());
     info.Env().GetInstanceData<AddonData>()->reclaimable.hand_over(info.Env(), reported_bytes_);
   }
-  ~TokenizerWrap() override { Napi::MemoryManagement::AdjustExternalMemory(Env(), -reported_bytes_); }
+  ~TokenizerWrap() override { take_back(reported_bytes_); }
 
   std::vector<PackedNumbers<int32_t>> encode(const TextViews& texts, bool allow_special) {
     std::vector<PackedNumbers<int32_t>> packed;

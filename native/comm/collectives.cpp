@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "comm/parts.h"
 #include "core/error.h"
@@ -25,6 +26,7 @@ const char* name_of(Collective kind) {
     case Collective::kAllToAll: return "allToAll";
     case Collective::kBroadcast: return "broadcast";
     case Collective::kGather: return "gather";
+    case Collective::kBroadcastEach: return "broadcastEach";
   }
   return "?";
 }
@@ -114,6 +116,26 @@ Call tensor_call(Collective kind, const Tensor& input, const Tensor& output, int
   return call;
 }
 
+Call pieces_call(const std::vector<Tensor>& tensors, const std::vector<int>& roots, const std::string& name,
+                 int size) {
+  expect(!tensors.empty() && tensors.size() == roots.size(), ErrorCode::kArgument,
+         "expected one root for each of ", tensors.size(), " tensors but got ", roots.size());
+  Call call{.kind = Collective::kBroadcastEach, .dtype = tensors[0].dtype(), .name = name};
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const Tensor& tensor = tensors[i];
+    expect(tensor.dtype() == call.dtype, ErrorCode::kDtype, "expected pieces of one dtype but got ",
+           dtype_name(call.dtype), " and ", dtype_name(tensor.dtype()));
+    expect(tensor.device() == tensors[0].device(), ErrorCode::kDevice, "expected pieces on one device");
+    expect(roots[i] >= 0 && roots[i] < size, ErrorCode::kArgument, "expected root from 0 to ", size - 1,
+           " but it is ", roots[i]);
+    if (tensor.numel() == 0) continue;
+    call.pieces.push_back({tensor.data<std::byte>(), static_cast<uint64_t>(tensor.numel()), roots[i]});
+    call.elements += static_cast<uint64_t>(tensor.numel());
+  }
+  call.root = static_cast<int>(tensors.size());
+  return call;
+}
+
 std::string Call::text() const {
   std::string text = name_of(kind);
   if (kind == Collective::kBroadcast) text += " from rank " + std::to_string(root);
@@ -121,27 +143,40 @@ std::string Call::text() const {
   return name.empty() ? text : "'" + name + "' (" + text + ")";
 }
 
-void Collectives::meet(const Call& call, const Limit& limit) {
+// The messages of the comparison travel with those of the operation's first exchange, so that they
+// cost no time of their own.
+void Collectives::together(const Call& call, const Limit& limit, const std::function<void()>& body) {
   const Header mine = header_of(call, ++calls_);
   std::vector<Header> theirs(transport_.size());
-  std::vector<Send> sends;
-  std::vector<Receive> receives;
+  Opening opening;
   for (int r = 0; r < transport_.size(); ++r) {
     if (r == transport_.rank()) continue;
-    sends.push_back({r, bytes_of(&mine), sizeof mine});
-    receives.push_back({r, bytes_of(&theirs[r]), sizeof(Header)});
+    opening.sends.push_back({r, bytes_of(&mine), sizeof mine});
+    opening.receives.push_back({r, bytes_of(&theirs[r]), sizeof(Header)});
   }
-  transport_.exchange(sends, receives, limit);
-  for (int r = 0; r < transport_.size(); ++r) {
-    if (r == transport_.rank() || theirs[r].fits(mine)) continue;
-    fail(ErrorCode::kMismatch, "operation ", mine.number, " is ", call.text(), " on rank ", transport_.rank(),
-         " but ", theirs[r].text(), " on rank ", r,
-         "; all ranks have to start the same operations in the same order");
-  }
+  opening.check = [&] {
+    for (int r = 0; r < transport_.size(); ++r) {
+      if (r == transport_.rank() || theirs[r].fits(mine)) continue;
+      fail(ErrorCode::kMismatch, "operation ", mine.number, " is ", call.text(), " on rank ",
+           transport_.rank(), " but ", theirs[r].text(), " on rank ", r,
+           "; all ranks have to start the same operations in the same order");
+    }
+  };
+  opening_ = &opening;
+  body();
+  if (opening_ != nullptr) exchange({}, {}, limit);
+}
+
+void Collectives::exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives,
+                           const Limit& limit) {
+  transport_.exchange(std::exchange(opening_, nullptr), sends, receives, limit);
 }
 
 void Collectives::run(const Call& call, const Limit& limit) {
-  meet(call, limit);
+  together(call, limit, [&] { run_body(call, limit); });
+}
+
+void Collectives::run_body(const Call& call, const Limit& limit) {
   const size_t bytes = call.elements * dtype_size(call.dtype);
   switch (call.kind) {
     case Collective::kAllReduce:
@@ -150,6 +185,7 @@ void Collectives::run(const Call& call, const Limit& limit) {
     case Collective::kAllGather: return all_gather(call.input, call.output, bytes / transport_.size(), limit);
     case Collective::kAllToAll: return all_to_all(call, limit);
     case Collective::kBroadcast: return broadcast(call, limit);
+    case Collective::kBroadcastEach: return broadcast_each(call, limit);
     case Collective::kGather: return;  // gather() has results of its own
   }
 }
@@ -170,7 +206,7 @@ void Collectives::small_all_reduce(const Call& call, const Limit& limit) {
   const SummedParts parts = expect_parts(call.output, call.elements, dtype_size(call.dtype), receives);
   for (int r = 0; r < transport_.size(); ++r)
     if (r != transport_.rank()) sends.push_back({r, call.output, bytes});
-  transport_.exchange(sends, receives, limit);
+  exchange(sends, receives, limit);
   elementwise_kernels(Device{}).sum_parts(call.dtype, call.output, parts,
                                           static_cast<int64_t>(call.elements));
 }
@@ -199,7 +235,7 @@ void Collectives::all_reduce(const Call& call, const Limit& limit) {
       sends.push_back({r, call.output + summed.begin * width, summed.size() * width});
       receives.push_back({r, call.output + others.begin * width, others.size() * width});
     }
-    transport_.exchange(sends, receives, limit);
+    exchange(sends, receives, limit);
     kernels.sum_parts(call.dtype, own, parts, static_cast<int64_t>(mine.size()));
   }
 }
@@ -216,7 +252,7 @@ void Collectives::reduce_scatter(const Call& call, const Limit& limit) {
     const SummedParts parts = expect_parts(at(rank), count, width, receives);
     for (int r = 0; r < size; ++r)
       if (r != rank) sends.push_back({r, at(r), count * width});
-    transport_.exchange(sends, receives, limit);
+    exchange(sends, receives, limit);
     kernels.sum_parts(call.dtype, call.output + begin * width, parts, static_cast<int64_t>(count));
   }
 }
@@ -231,7 +267,7 @@ void Collectives::all_gather(const std::byte* input, std::byte* output, size_t p
     receives.push_back({r, output + r * part_bytes, part_bytes});
   }
   copy(output + transport_.rank() * part_bytes, input, part_bytes);
-  transport_.exchange(sends, receives, limit);
+  exchange(sends, receives, limit);
 }
 
 void Collectives::all_to_all(const Call& call, const Limit& limit) {
@@ -243,8 +279,19 @@ void Collectives::all_to_all(const Call& call, const Limit& limit) {
     sends.push_back({r, call.input + r * part, part});
     receives.push_back({r, call.output + r * part, part});
   }
-  copy(call.output + transport_.rank() * part, call.input + transport_.rank() * part, part);
-  transport_.exchange(sends, receives, limit);
+  exchange(sends, receives, limit);
+}
+
+void Collectives::broadcast_each(const Call& call, const Limit& limit) {
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  for (const Piece& piece : call.pieces) {
+    const size_t bytes = piece.elements * dtype_size(call.dtype);
+    if (piece.root != transport_.rank()) receives.push_back({piece.root, piece.data, bytes});
+    for (int r = 0; r < transport_.size(); ++r)
+      if (piece.root == transport_.rank() && r != piece.root) sends.push_back({r, piece.data, bytes});
+  }
+  exchange(sends, receives, limit);
 }
 
 void Collectives::broadcast(const Call& call, const Limit& limit) {
@@ -257,7 +304,7 @@ void Collectives::broadcast(const Call& call, const Limit& limit) {
   if (rank != call.root) receives.push_back({call.root, call.output + part(rank).begin, part(rank).size()});
   for (int r = 0; r < size; ++r)
     if (rank == call.root && r != rank) sends.push_back({r, call.output + part(r).begin, part(r).size()});
-  transport_.exchange(sends, receives, limit);
+  exchange(sends, receives, limit);
   if (!in_parts) return;
   // Now rank r has part r, and the root has all of them.
   sends.clear();
@@ -267,15 +314,19 @@ void Collectives::broadcast(const Call& call, const Limit& limit) {
     if (r != call.root) sends.push_back({r, call.output + part(rank).begin, part(rank).size()});
     if (rank != call.root) receives.push_back({r, call.output + part(r).begin, part(r).size()});
   }
-  transport_.exchange(sends, receives, limit);
+  exchange(sends, receives, limit);
 }
 
 std::vector<std::string> Collectives::gather(const Call& call, const std::string& mine, const Limit& limit) {
-  meet(call, limit);
+  std::vector<std::string> texts(transport_.size());
+  together(call, limit, [&] { gather_body(mine, texts, limit); });
+  return texts;
+}
+
+void Collectives::gather_body(const std::string& mine, std::vector<std::string>& texts, const Limit& limit) {
   const uint64_t length = mine.size();
   std::vector<uint64_t> lengths(transport_.size(), length);
   all_gather(bytes_of(&length), bytes_of(lengths.data()), sizeof length, limit);
-  std::vector<std::string> texts(transport_.size());
   std::vector<Send> sends;
   std::vector<Receive> receives;
   for (int r = 0; r < transport_.size(); ++r) {
@@ -284,9 +335,8 @@ std::vector<std::string> Collectives::gather(const Call& call, const std::string
     sends.push_back({r, bytes_of(mine.data()), mine.size()});
     receives.push_back({r, bytes_of(texts[r].data()), lengths[r]});
   }
-  transport_.exchange(sends, receives, limit);
+  exchange(sends, receives, limit);
   texts[transport_.rank()] = mine;
-  return texts;
 }
 
 }  // namespace athanor::comm

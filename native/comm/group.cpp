@@ -36,7 +36,7 @@ Group::Group(Connect connect, GroupOptions options) : options_(std::move(options
       waiting_.pop_front();
       lock.unlock();
       run_one(*work);
-      if (options_.on_done) options_.on_done(work);
+      if (work->watched_.load() && options_.on_done) options_.on_done(work);
     }
   });
 }
@@ -76,7 +76,7 @@ void Group::run_one(Work& work) {
   if (work.failure_) broken_ = work.failure_;
   work.body_ = nullptr;
   work.tensors_.clear();
-  work.done_.store(true, std::memory_order_release);
+  work.done_.store(true);
   work.done_.notify_all();
 }
 
@@ -95,14 +95,27 @@ std::shared_ptr<Work> Group::queue(std::string text, std::function<void(Work&)> 
   return work;
 }
 
-std::shared_ptr<Work> Group::start(Collective kind, const Tensor& input, const Tensor& output, int root,
-                                   const std::string& name) {
+void Group::check_connected() const {
   expect(connected_->is_done(), ErrorCode::kState, "the communicator is not connected yet");
   connected_->rethrow();
+}
+
+std::shared_ptr<Work> Group::start(Collective kind, const Tensor& input, const Tensor& output, int root,
+                                   const std::string& name) {
+  check_connected();
   expect(is_host(input.device()), ErrorCode::kDevice, "expected tensors on the CPU");
   const Call call = tensor_call(kind, input, output, root, name, size());
   output.storage().mark_written();
   return queue(call.text(), [this, call](Work&) { collectives_->run(call, limit()); }, {input, output});
+}
+
+std::shared_ptr<Work> Group::start_each(const std::vector<Tensor>& tensors, const std::vector<int>& roots,
+                                        const std::string& name) {
+  check_connected();
+  const Call call = pieces_call(tensors, roots, name, size());
+  expect(is_host(tensors[0].device()), ErrorCode::kDevice, "expected tensors on the CPU");
+  for (const Tensor& tensor : tensors) tensor.storage().mark_written();
+  return queue(call.text(), [this, call](Work&) { collectives_->run(call, limit()); }, tensors);
 }
 
 std::shared_ptr<Work> Group::gather(const std::string& mine, const std::string& name) {

@@ -22,9 +22,11 @@ namespace athanor::comm {
 /// An operation that was started. Its tensors belong to it until it is done.
 class Work {
  public:
-  bool is_done() const { return done_.load(std::memory_order_acquire); }
+  bool is_done() const { return done_.load(); }
   /// Blocks the calling thread until the work is done.
-  void wait() const { done_.wait(false, std::memory_order_acquire); }
+  void wait() const { done_.wait(false); }
+  /// From now on on_done hears of the work, unless it is_done() by then.
+  void watch() { watched_.store(true); }
   /// Of a work that is done: throws its error.
   void rethrow() const {
     if (failure_) std::rethrow_exception(failure_);
@@ -41,6 +43,7 @@ class Work {
   std::vector<std::string> texts_;
   std::exception_ptr failure_;
   std::atomic<bool> done_{false};
+  std::atomic<bool> watched_{false};
 };
 
 struct GroupOptions {
@@ -48,7 +51,7 @@ struct GroupOptions {
   std::chrono::duration<double> time_limit{600};
   /// For the meeting of the ranks, whose processes may start at different times.
   std::chrono::duration<double> connect_limit{600};
-  /// Called on the group's thread as each work is done.
+  /// Called on the group's thread as a work that is watched is done.
   std::function<void(const std::shared_ptr<Work>&)> on_done;
 };
 
@@ -70,6 +73,9 @@ class Group {
   /// operation is in place. Throws ERR_SHAPE, ERR_DTYPE, ERR_DEVICE, ERR_ARGUMENT.
   std::shared_ptr<Work> start(Collective kind, const Tensor& input, const Tensor& output, int root,
                               const std::string& name);
+  /// Broadcasts of several tensors of one dtype, each from its own root.
+  std::shared_ptr<Work> start_each(const std::vector<Tensor>& tensors, const std::vector<int>& roots,
+                                   const std::string& name);
   std::shared_ptr<Work> gather(const std::string& mine, const std::string& name);
   /// After all operations; every rank calls it.
   std::shared_ptr<Work> close();
@@ -78,6 +84,8 @@ class Group {
   std::shared_ptr<Work> queue(std::string text, std::function<void(Work&)> body,
                               std::vector<Tensor> tensors = {});
   void run_one(Work& work);
+  /// Throws ERR_STATE, or the error of the meeting.
+  void check_connected() const;
   Limit limit(std::chrono::duration<double> time) const;
   Limit limit() const { return limit(options_.time_limit); }
 

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "comm/mpi/module.h"
@@ -64,21 +65,26 @@ class MpiTransport final : public Transport {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
-  void exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives,
+  void exchange(const Opening* opening, const std::vector<Send>& sends, const std::vector<Receive>& receives,
                 const Limit& limit) override {
     std::vector<MpiMessage> messages;
-    for (const Receive& one : receives)
-      if (one.bytes > 0) messages.push_back({one.data, one.bytes, one.rank, true, false});
-    for (const Send& one : sends)
-      if (one.bytes > 0)
-        messages.push_back({const_cast<std::byte*>(one.data), one.bytes, one.rank, false, false});
-    check(module_.exchange(
-        messages.data(), messages.size(),
-        [](const void* context) { return !static_cast<const Limit*>(context)->is_over(); }, &limit));
+    if (opening != nullptr) add(messages, opening->sends, opening->receives);
+    Control control{opening, limit, {}};
+    const MpiExchange functions{
+        .context = &control,
+        .may_wait = [](void* it) { return !static_cast<Control*>(it)->limit.is_over(); },
+        .opening = messages.size(),
+        .go_on = [](void* it) { return static_cast<Control*>(it)->check(); },
+    };
+    add(messages, sends, receives);
+    check(module_.exchange(messages.data(), messages.size(), functions));
+    if (control.failure) std::rethrow_exception(control.failure);
     RanksLate late;
     for (const bool is_receive : {true, false}) {
       for (const MpiMessage& message : messages) {
-        if (!message.is_done && message.is_receive == is_receive) late.ranks.push_back(message.rank);
+        const bool is_known = std::find(late.ranks.begin(), late.ranks.end(), message.rank) != late.ranks.end();
+        if (!message.is_done && message.is_receive == is_receive && !is_known)
+          late.ranks.push_back(message.rank);
       }
       if (!late.ranks.empty()) throw late;
     }
@@ -87,6 +93,31 @@ class MpiTransport final : public Transport {
   void close() override { check(module_.finish()); }
 
  private:
+  struct Control {
+    const Opening* opening;
+    const Limit& limit;
+    std::exception_ptr failure;
+
+    /// No exception may pass through the module.
+    bool check() {
+      try {
+        opening->check();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      return !failure;
+    }
+  };
+
+  static void add(std::vector<MpiMessage>& messages, const std::vector<Send>& sends,
+                  const std::vector<Receive>& receives) {
+    for (const Receive& one : receives)
+      if (one.bytes > 0) messages.push_back({one.data, one.bytes, one.rank, true, false});
+    for (const Send& one : sends)
+      if (one.bytes > 0)
+        messages.push_back({const_cast<std::byte*>(one.data), one.bytes, one.rank, false, false});
+  }
+
   void check(const char* problem) const {
     if (problem != nullptr) fail_about("MPI", ErrorCode::kCommLost, problem);
   }

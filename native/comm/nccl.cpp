@@ -162,6 +162,7 @@ void NcclRanks::queue(const Call& call) {
       return check(api_.broadcast(call.output, call.output, call.elements, type, call.root, comm_, stream),
                    "ncclBroadcast");
     case Collective::kAllToAll: return exchange_parts(call);
+    case Collective::kBroadcastEach: return broadcast_each(call);
     case Collective::kGather: return;  // never on a device
   }
 }
@@ -235,8 +236,20 @@ void NcclRanks::exchange_parts(const Call& call) {
   if (part == 0) return;
   check(api_.group_start(), "ncclGroupStart");
   for (int r = 0; r < size_; ++r) {
+    if (r == rank_) continue;
     check(api_.send(call.input + r * bytes, part, type, r, comm_, stream), "ncclSend");
     check(api_.receive(call.output + r * bytes, part, type, r, comm_, stream), "ncclRecv");
+  }
+  check(api_.group_end(), "ncclGroupEnd");
+}
+
+void NcclRanks::broadcast_each(const Call& call) {
+  const DataType type = type_of(call.dtype);
+  const Stream stream = cuda::stream_backend().native_stream();
+  check(api_.group_start(), "ncclGroupStart");
+  for (const Piece& piece : call.pieces) {
+    check(api_.broadcast(piece.data, piece.data, piece.elements, type, piece.root, comm_, stream),
+          "ncclBroadcast");
   }
   check(api_.group_end(), "ncclGroupEnd");
 }

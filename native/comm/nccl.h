@@ -39,6 +39,7 @@ class NcclRanks {
   void exact_all_reduce(const Call& call);
   void exact_reduce_scatter(const Call& call);
   void exchange_parts(const Call& call);
+  void broadcast_each(const Call& call);
   /// Device memory for what other ranks send: one part of `bytes` each. It lives until the next
   /// call that needs more, so that no queued work loses it.
   std::byte* parts_memory(size_t bytes);

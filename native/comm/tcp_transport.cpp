@@ -19,9 +19,16 @@ struct Link {
   std::vector<Receive> receives;
   size_t sent = 0, received = 0;  // whole messages
   size_t sent_bytes = 0, received_bytes = 0;
+  size_t expected = 0;  // messages that may be received by now
 
+  void add(const Send& message) {
+    if (message.bytes > 0) sends.push_back(message);
+  }
+  void add(const Receive& message) {
+    if (message.bytes > 0) receives.push_back(message);
+  }
   bool is_sending() const { return sent < sends.size(); }
-  bool is_receiving() const { return received < receives.size(); }
+  bool is_receiving() const { return received < expected; }
 };
 
 class TcpTransport final : public Transport {
@@ -31,24 +38,23 @@ class TcpTransport final : public Transport {
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(sockets_.size()); }
 
-  void exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives,
+  void exchange(const Opening* opening, const std::vector<Send>& sends, const std::vector<Receive>& receives,
                 const Limit& limit) override {
     std::vector<Link> links(sockets_.size());
-    for (const Send& one : sends)
-      if (one.bytes > 0) links[one.rank].sends.push_back(one);
-    for (const Receive& one : receives)
-      if (one.bytes > 0) links[one.rank].receives.push_back(one);
-    for (;;) {
-      bool is_done = true;
-      for (int r = 0; r < size(); ++r) {
-        push(links[r], r);
-        pull(links[r], r);
-        is_done = is_done && !links[r].is_sending() && !links[r].is_receiving();
-      }
-      if (is_done) return;
-      if (limit.is_over()) throw RanksLate{late(links)};
-      wait(links);
+    if (opening != nullptr) {
+      for (const Send& one : opening->sends) links[one.rank].add(one);
+      for (const Receive& one : opening->receives) links[one.rank].add(one);
+      for (Link& link : links) link.expected = link.receives.size();
     }
+    for (const Send& one : sends) links[one.rank].add(one);
+    for (const Receive& one : receives) links[one.rank].add(one);
+    if (opening != nullptr) {
+      // What has to be sent besides does not wait for the others' openings.
+      finish(links, [](const Link& link) { return !link.is_receiving(); }, limit);
+      opening->check();
+    }
+    for (Link& link : links) link.expected = link.receives.size();
+    finish(links, [](const Link& link) { return !link.is_receiving() && !link.is_sending(); }, limit);
   }
 
   void close() override {
@@ -59,12 +65,27 @@ class TcpTransport final : public Transport {
   }
 
  private:
+  template <class IsDone>
+  void finish(std::vector<Link>& links, IsDone is_done, const Limit& limit) const {
+    for (;;) {
+      for (int r = 0; r < size(); ++r) {
+        pull(links[r], r);
+        push(links[r], r);
+      }
+      if (std::all_of(links.begin(), links.end(), is_done)) return;
+      if (limit.is_over()) throw RanksLate{late(links)};
+      wait(links);
+    }
+  }
+
   void push(Link& link, int to) const {
     while (link.is_sending()) {
       const Send& message = link.sends[link.sent];
       const ssize_t sent = send(sockets_[to].descriptor(), message.data + link.sent_bytes,
                                 message.bytes - link.sent_bytes, MSG_NOSIGNAL);
       if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return;
+      // What the rank had sent before it went may say why. pull() finds the end of that.
+      if (sent < 0 && link.is_receiving()) return;
       if (sent < 0) throw RankLost{to, std::string("the connection broke (") + std::strerror(errno) + ")"};
       link.sent_bytes += static_cast<size_t>(sent);
       if (link.sent_bytes < message.bytes) continue;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,15 @@ struct Receive {
   size_t bytes;
 };
 
+/// Messages that go before the others of an exchange.
+struct Opening {
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  /// Runs when all of them have arrived. What it throws ends the exchange: the other messages may
+  /// have arrived or not.
+  std::function<void()> check;
+};
+
 /// The limit was over before these ranks had sent or taken their bytes.
 struct RanksLate {
   std::vector<int> ranks;
@@ -57,10 +67,11 @@ class Transport {
 
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  /// Does all at once and returns when all is done. Messages of 0 bytes are left out. Throws
-  /// RanksLate or RankLost; after either the transport can only be closed.
-  virtual void exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives,
-                        const Limit& limit) = 0;
+  /// Does all at once, after `opening` where there is one, and returns when all is done. Messages
+  /// of 0 bytes are left out. Throws RanksLate, RankLost and what the opening's check throws; after
+  /// any of them the transport can only be closed.
+  virtual void exchange(const Opening* opening, const std::vector<Send>& sends,
+                        const std::vector<Receive>& receives, const Limit& limit) = 0;
   /// Ends the exchange after the last operation; all ranks do.
   virtual void close() = 0;
 };

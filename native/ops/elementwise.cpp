@@ -9,18 +9,22 @@ namespace athanor::ops {
 
 Tensor axpby(const Tensor& a, float alpha, const Tensor& b, float beta) {
   check_float("a", a);
-  check_same(a, b);
   Tensor out(a.shape(), a.dtype(), a.device());
-  elementwise_kernels(a.device()).axpby(a.dtype(), out.raw(), a.raw(), alpha, b.raw(), beta, a.numel());
+  axpby_into(out, a, alpha, b, beta);
   return out;
+}
+
+void axpby_into(const Tensor& target, const Tensor& a, float alpha, const Tensor& b, float beta) {
+  check_float("a", a);
+  check_same(a, b);
+  check_same(target, a);
+  elementwise_kernels(a.device()).axpby(a.dtype(), target.raw(), a.raw(), alpha, b.raw(), beta, a.numel());
+  target.storage().mark_written();
 }
 
 void add_scaled_into(const Tensor& target, const Tensor& source, float alpha) {
   check_float("target", target);
-  check_same(target, source);
-  elementwise_kernels(target.device())
-      .axpby(target.dtype(), target.raw(), source.raw(), alpha, target.raw(), 1.0f, target.numel());
-  target.storage().mark_written();
+  axpby_into(target, source, alpha, target, 1.0f);
 }
 
 void lerp_into(const Tensor& target, const Tensor& source, float weight) {

@@ -6,6 +6,8 @@ namespace athanor::ops {
 
 /// a * alpha + b * beta, elementwise.
 Tensor axpby(const Tensor& a, float alpha, const Tensor& b, float beta);
+/// The same into `target`, which may be `a` or `b`.
+void axpby_into(const Tensor& target, const Tensor& a, float alpha, const Tensor& b, float beta);
 /// target += source * alpha, in place.
 void add_scaled_into(const Tensor& target, const Tensor& source, float alpha);
 /// target += weight * (source - target), in place.

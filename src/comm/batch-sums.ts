@@ -43,22 +43,22 @@ export function batchesInTurn(batches: number, rank: number, ranks: number): num
   return Array.from({ length: Math.ceil((batches - rank) / ranks) }, (_, round) => round * ranks + rank);
 }
 
-/**
- * Appends the next batch of a rank, and adds up subtrees as they become complete.
- * @param add adds the second value to the first, and frees the second
- */
+/** Returns the sum of two values, which it may reuse or free. */
+export type Add<Value> = (left: Value, right: Value) => Value;
+
+/** Appends the next batch of a rank, and adds up subtrees as they become complete. */
 export function appendBatch<Value>(
   sums: BatchSum<Value>[],
   batch: number,
   value: Value,
-  add: (into: Value, other: Value) => void,
+  add: Add<Value>,
 ): void {
   sums.push({ first: batch, count: 1, value });
   for (;;) {
     const [left, right] = [sums.at(-2), sums.at(-1)!];
     const isPair = left?.count === right.count && left.first % (2 * left.count) === 0;
     if (!left || !isPair) return;
-    add(left.value, right.value);
+    left.value = add(left.value, right.value);
     left.count *= 2;
     sums.pop();
   }
@@ -67,24 +67,17 @@ export function appendBatch<Value>(
 /** The subtrees that a rank is left with after its run of batches. */
 export function subtreesOf({ begin, end }: Run): BatchSum<undefined>[] {
   const sums: BatchSum<undefined>[] = [];
-  for (let batch = begin; batch < end; ++batch) appendBatch(sums, batch, undefined, () => {});
+  for (let batch = begin; batch < end; ++batch) appendBatch(sums, batch, undefined, () => undefined);
   return sums;
 }
 
-/**
- * The sum of all batches, from the subtrees of all ranks.
- * @param add adds the second value to the first
- */
-export function totalOf<Value>(
-  sums: readonly BatchSum<Value>[],
-  add: (into: Value, other: Value) => void,
-): Value | undefined {
-  const visit = (first: number, count: number): BatchSum<Value> | undefined => {
+/** The sum of all batches, from the subtrees of all ranks. */
+export function totalOf<Value>(sums: readonly BatchSum<Value>[], add: Add<Value>): Value | undefined {
+  const visit = (first: number, count: number): { value: Value } | undefined => {
     const whole = sums.find((sum) => sum.first === first && sum.count === count);
     if (whole || count === 1) return whole;
     const [left, right] = [visit(first, count / 2), visit(first + count / 2, count / 2)];
-    if (left && right) add(left.value, right.value);
-    return left ?? right;
+    return left && right ? { value: add(left.value, right.value) } : (left ?? right);
   };
   const end = Math.max(...sums.map(({ first, count }) => first + count));
   return visit(0, 2 ** Math.ceil(Math.log2(end)))?.value;

@@ -60,7 +60,7 @@ export class Bucket {
 
   /** Takes the gradients of a batch out of the parameters, and adds them to those before. */
   close(batch: number): void {
-    appendBatch(this.#sums, batch, this.#takeGradients(), addAndFree);
+    appendBatch(this.#sums, batch, this.#takeGradients(), addInPlace);
   }
 
   #takeGradients(): NativeTensor {
@@ -82,29 +82,22 @@ export class Bucket {
   }
 
   /** Adds what has arrived to the sums of earlier rounds. */
-  receive({ round, input, output }: Sending, { communicator: { size }, batches }: Exchange): void {
-    input.dispose();
-    const { partSize } = this.layout;
-    const before = new Set(this.#sums.map(({ value }) => value));
+  receive(sending: Sending, { communicator, batches }: Exchange): void {
+    const { size } = communicator;
+    const { round, input, output } = sending;
+    const parts = new ArrivedParts(this.layout.partSize);
     for (let rank = 0; rank < size && round * size + rank < batches; ++rank) {
-      const part = native.slice(output.handle, rank * partSize, (rank + 1) * partSize);
-      appendBatch(this.#sums, round * size + rank, part, addAndFree);
+      const part = parts.take(rank === communicator.rank ? input : output, rank);
+      appendBatch(this.#sums, round * size + rank, part, parts.add);
     }
-    // What remains of the round gets memory of its own, so that the rest of it is freed.
-    for (const sum of this.#sums) {
-      if (before.has(sum.value)) continue;
-      const part = sum.value;
-      sum.value = native.empty([partSize], 'f32');
-      native.copyInto(sum.value, part);
-      part.dispose();
-    }
+    for (const sum of this.#sums) sum.value = parts.keep(sum.value);
+    input.dispose();
     output.dispose();
   }
 
   /** Adds up the rounds. */
   addRounds(): void {
-    this.#part = totalOf(this.#sums, (into, other) => native.addScaledInto(into, other, 1))!;
-    for (const { value } of this.#sums) if (value !== this.#part) value.dispose();
+    this.#part = totalOf(this.#sums, addInPlace)!;
     this.#sums = [];
   }
 
@@ -146,34 +139,34 @@ export class Bucket {
   /** Adds up what has arrived. */
   add(exchange: Exchange): void {
     if (!this.#arriving) {
-      this.#memory = totalOf(this.#sums, (into, other) => native.addScaledInto(into, other, 1))!;
-      for (const { value } of this.#sums) if (value !== this.#memory) value.dispose();
+      this.#memory = totalOf(this.#sums, addInPlace)!;
       this.#sums = [];
       return;
     }
-    const parts = this.#arriving.flatMap(({ output }, round) => this.#partsOf(output, round, exchange));
-    const total = totalOf(parts, (into, other) => native.addScaledInto(into, other, 1))!;
-    this.#part = native.empty([this.layout.partSize], 'f32');
-    native.copyInto(this.#part, total);
-    for (const { value } of parts) value.dispose();
+    const { rank: me, size } = exchange.communicator;
+    // Where all ranks get all sums, the own ones lie in their place among them from the start.
+    if (!exchange.sharded) this.#memory = native.empty([this.#elements], 'f32');
+    const home = this.#memory && this.#partIn(this.#memory, me);
+    const parts = new ArrivedParts(this.layout.partSize, home);
+    const sums = this.#arriving.flatMap(({ input, output }, round) =>
+      Array.from({ length: size }, (_, rank) => {
+        const sum = subtreesOf(batchesOfRank(exchange.batches, rank, size))[round];
+        return sum ? [{ ...sum, value: parts.take(rank === me ? input : output, rank) }] : [];
+      }).flat(),
+    );
+    this.#part = parts.keep(totalOf(sums, parts.add)!);
     this.#dropExchange();
     if (!exchange.sharded) this.#gather(exchange.communicator);
   }
 
-  /** What arrived in a round, from the ranks that had something to send. */
-  #partsOf(output: Tensor, round: number, { communicator, batches }: Exchange): BatchSum<NativeTensor>[] {
+  #partIn(memory: NativeTensor, rank: number): NativeTensor {
     const { partSize } = this.layout;
-    return Array.from({ length: communicator.size }, (_, rank) => {
-      const sum = subtreesOf(batchesOfRank(batches, rank, communicator.size))[round];
-      const value = () => native.slice(output.handle, rank * partSize, (rank + 1) * partSize);
-      return sum ? [{ ...sum, value: value() }] : [];
-    }).flat();
+    return native.slice(memory, rank * partSize, (rank + 1) * partSize);
   }
 
   #gather(communicator: Communicator): void {
     const part = this.#part!;
     this.#part = undefined;
-    this.#memory = native.empty([this.#elements], 'f32');
     outsideScopes(() => {
       const input = new Tensor(part);
       const output = shaped(this.#memory!, 0, this.#elements, [this.#elements]);
@@ -207,47 +200,25 @@ export class Bucket {
   }
 
   /**
-   * Starts to give all ranks the elements that each of them owns. The result waits for them and
-   * writes those of the others into the parameters.
+   * Starts to give all ranks the elements that each of them owns. The result waits for them.
    */
   shareParameters(communicator: Communicator): () => Promise<void> {
-    const { dtype, partSize } = this.layout;
-    const own = new Tensor(native.empty([partSize], dtype));
-    const all = new Tensor(native.empty([this.#elements], dtype));
-    const { rank: me, size } = communicator;
-    this.#eachRun(me, own.handle, -me * partSize, (elements, part) => native.copyInto(part, elements));
-    const work = communicator.allGather(own, all, this.#name.replace('gradients', 'parameters'));
+    const pieces: { tensor: Tensor; root: number }[] = [];
+    for (const placed of this.layout.placed) {
+      const { size, handle, dtype } = placed.parameter;
+      const flat = native.view(handle, [size]);
+      for (let root = 0; root < communicator.size; ++root) {
+        const { begin, end } = ownedRun(this.layout, placed, root);
+        if (begin === end) continue;
+        pieces.push({ tensor: new Tensor(native.slice(flat, begin, end), [end - begin], dtype), root });
+      }
+      flat.dispose();
+    }
+    const work = communicator.broadcastEach(pieces, this.#name.replace('gradients', 'parameters'));
     return async () => {
       await work.wait();
-      for (let rank = 0; rank < size; ++rank) {
-        if (rank === me) continue;
-        this.#eachRun(rank, all.handle, 0, (elements, part) => native.copyInto(elements, part));
-      }
-      own.dispose();
-      all.dispose();
+      for (const { tensor } of pieces) tensor.dispose();
     };
-  }
-
-  /**
-   * Calls copy with the elements of each parameter that a rank owns, and with their part of a
-   * buffer, which begins at element `-shift` of the bucket.
-   */
-  #eachRun(
-    rank: number,
-    buffer: NativeTensor,
-    shift: number,
-    copy: (elements: NativeTensor, part: NativeTensor) => void,
-  ): void {
-    for (const placed of this.layout.placed) {
-      const { begin, end } = ownedRun(this.layout, placed, rank);
-      if (begin === end) continue;
-      const flat = native.view(placed.parameter.handle, [placed.parameter.size]);
-      const elements = native.slice(flat, begin, end);
-      const at = placed.begin + shift;
-      const part = native.slice(buffer, at + begin, at + end);
-      copy(elements, part);
-      for (const view of [part, elements, flat]) view.dispose();
-    }
   }
 
   #dropExchange(): void {
@@ -271,9 +242,57 @@ export class Bucket {
   }
 }
 
-function addAndFree(into: NativeTensor, other: NativeTensor): void {
-  native.addScaledInto(into, other, 1);
-  other.dispose();
+function addInPlace(left: NativeTensor, right: NativeTensor): NativeTensor {
+  native.addScaledInto(left, right, 1);
+  right.dispose();
+  return left;
+}
+
+/**
+ * What arrived from the ranks, in the memory of an exchange. Sums get memory of their own, so that
+ * the rest can be freed. The own part does not travel: it lies in what this rank has sent.
+ */
+class ArrivedParts {
+  readonly #partSize: number;
+  #home: NativeTensor | undefined;
+  readonly #arrived = new Set<NativeTensor>();
+
+  /** @param home memory of the total; default: new memory */
+  constructor(partSize: number, home?: NativeTensor) {
+    this.#partSize = partSize;
+    this.#home = home;
+  }
+
+  take(memory: Tensor, rank: number): NativeTensor {
+    const part = native.slice(memory.handle, rank * this.#partSize, (rank + 1) * this.#partSize);
+    this.#arrived.add(part);
+    return part;
+  }
+
+  readonly add = (left: NativeTensor, right: NativeTensor): NativeTensor => {
+    if (!this.#arrived.has(left)) return addInPlace(left, right);
+    const sum = this.#ownMemory();
+    native.axpbyInto(sum, left, 1, right, 1);
+    left.dispose();
+    right.dispose();
+    return sum;
+  };
+
+  /** The value in memory of its own. */
+  keep(value: NativeTensor): NativeTensor {
+    if (!this.#arrived.has(value)) return value;
+    const kept = this.#ownMemory();
+    native.copyInto(kept, value);
+    value.dispose();
+    return kept;
+  }
+
+  /** The first sum is the leftmost of the tree, to which all others are added in the end. */
+  #ownMemory(): NativeTensor {
+    const memory = this.#home ?? native.empty([this.#partSize], 'f32');
+    this.#home = undefined;
+    return memory;
+  }
 }
 
 /** Some elements of flat memory as a tensor of a shape. */

@@ -39,13 +39,19 @@ export interface Communicator extends Ranks {
    */
   allGather(input: Tensor, output: Tensor, name?: string): Work;
   /**
-   * Part r of the output is what rank r has as part `rank` of its input.
+   * Part r of the output is what rank r has as part `rank` of its input. Nothing is copied inside a
+   * rank: part `rank` of its output stays as it is.
    * @param input `[size * n]`, any dtype
    * @param output `[size * n]`, of the same dtype
    */
   allToAll(input: Tensor, output: Tensor, name?: string): Work;
   /** Gives all ranks the tensor of rank `root`, of any dtype. */
   broadcast(tensor: Tensor, root: number, name?: string): Work;
+  /**
+   * Several broadcasts at once. Every rank gives pieces of the same sizes with the same roots, all
+   * of one dtype.
+   */
+  broadcastEach(pieces: readonly Piece[], name?: string): Work;
   /**
    * Sums numbers over the ranks: element i of the result is the sum of all values[i], in rank
    * order. Every rank must give the same count of numbers.
@@ -59,6 +65,13 @@ export interface Communicator extends Ranks {
   barrier(name?: string): Promise<void>;
   /** Ends the exchange. Every rank calls it, after its last operation is over. */
   close(): Promise<void>;
+}
+
+/** A tensor that all ranks get from one. */
+export interface Piece {
+  tensor: Tensor;
+  /** The rank that has it. */
+  root: number;
 }
 
 /** An operation that is under way. */

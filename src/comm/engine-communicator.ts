@@ -2,7 +2,7 @@
 import { AthanorError } from '../base/errors.ts';
 import type { CollectiveName, NativeCommunicator, NativeNccl } from '../native/binding/comm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { Communicator, Work } from './communicator.ts';
+import type { Communicator, Piece, Work } from './communicator.ts';
 
 /** Ranks that are connected; join() makes it. */
 export class EngineCommunicator implements Communicator {
@@ -71,9 +71,26 @@ export class EngineCommunicator implements Communicator {
     await this.#engine.close();
   }
 
+  broadcastEach(pieces: readonly Piece[], name = ''): Work {
+    if (pieces.length === 0) return { wait: async () => {}, block: () => {} };
+    const handles = pieces.map(({ tensor }) => tensor.handle);
+    const roots = pieces.map(({ root }) => root);
+    if (!this.#nccl) return this.#work(this.#engine.startEach(handles, roots, name));
+    const work = this.#nccl.startEach(handles, roots, name);
+    const sizes = pieces.map(({ tensor, root }) => `${tensor.size} from rank ${root}`);
+    return this.#meetOnGpu(this.#nccl, work, `broadcastEach of ${sizes.join(', ')}`, name);
+  }
+
   #start(operation: CollectiveName, input: Tensor, output: Tensor, name: string, root = 0): Work {
-    if (this.#nccl) return this.#startOnGpu(this.#nccl, operation, input, output, name, root);
-    const work = this.#engine.start(operation, input.handle, output.handle, root, name);
+    if (!this.#nccl)
+      return this.#work(this.#engine.start(operation, input.handle, output.handle, root, name));
+    const work = this.#nccl.start(operation, input.handle, output.handle, root, name);
+    const from = operation === 'broadcast' ? ` from rank ${root}` : '';
+    const text = `${operation}${from} of ${Math.max(input.size, output.size)} ${input.dtype}`;
+    return this.#meetOnGpu(this.#nccl, work, text, name);
+  }
+
+  #work(work: number): Work {
     return {
       wait: async () => {
         await this.#engine.wait(work);
@@ -89,17 +106,7 @@ export class EngineCommunicator implements Communicator {
    * So the ranks also tell each other over the engine what they have started, and the GPU's other
    * work does not wait for an operation before all have.
    */
-  #startOnGpu(
-    nccl: NativeNccl,
-    operation: CollectiveName,
-    input: Tensor,
-    output: Tensor,
-    name: string,
-    root: number,
-  ): Work {
-    const work = nccl.start(operation, input.handle, output.handle, root, name);
-    const from = operation === 'broadcast' ? ` from rank ${root}` : '';
-    const text = `${operation}${from} of ${Math.max(input.size, output.size)} ${input.dtype}`;
+  #meetOnGpu(nccl: NativeNccl, work: number, text: string, name: string): Work {
     const started = name ? `'${name}' (${text})` : text;
     const arrival = this.#startGather(started, started);
     this.#engine

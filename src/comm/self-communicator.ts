@@ -17,9 +17,16 @@ export const selfCommunicator: Communicator = {
     return copy('reduceScatter', input, output);
   },
   allGather: (input, output) => copy('allGather', input, output),
-  allToAll: (input, output) => copy('allToAll', input, output),
+  allToAll(input, output) {
+    checkParts('allToAll', { whole: output, part: input, size: 1 });
+    return done;
+  },
   broadcast(_tensor, root) {
     checkRoot(root, 1);
+    return done;
+  },
+  broadcastEach(pieces) {
+    for (const { root } of pieces) checkRoot(root, 1);
     return done;
   },
   sum: async (values) => [...values],

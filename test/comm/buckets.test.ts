@@ -413,6 +413,7 @@ function wrapped(communicator: Communicator, changes: Partial<Communicator>): Co
     allGather: (...given) => communicator.allGather(...given),
     allToAll: (...given) => communicator.allToAll(...given),
     broadcast: (...given) => communicator.broadcast(...given),
+    broadcastEach: (...given) => communicator.broadcastEach(...given),
     sum: (...given) => communicator.sum(...given),
     gather: (...given) => communicator.gather(...given),
     gatherText: (...given) => communicator.gatherText(...given),

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 
 const summed = ['allReduce', 'reduceScatter'];
-const operations = [...summed, 'allGather', 'allToAll', 'broadcast'];
+const operations = [...summed, 'allGather', 'allToAll', 'broadcast', 'broadcastEach'];
 
 /** Elements of the larger tensor are `size` times `part`; odd ones for operations without parts. */
 export function cases(size) {
@@ -71,7 +71,7 @@ function sum(dtype, inputs) {
   return total;
 }
 
-function joined(dtype, parts) {
+export function joined(dtype, parts) {
   const whole = new arrays[dtype](parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -80,6 +80,9 @@ function joined(dtype, parts) {
   }
   return whole;
 }
+
+/** The rank whose piece of this number all ranks get. */
+export const rootOf = (piece, size) => (piece + 1) % size;
 
 /** What a rank has after the operation. */
 export function resultOf(one, rank, size) {
@@ -96,9 +99,15 @@ export function resultOf(one, rank, size) {
     case 'allGather':
       return joined(one.dtype, inputs);
     case 'allToAll':
+      // The own part of the output, zeros, stays as it is.
       return joined(
         one.dtype,
-        inputs.map((values) => part(values, rank)),
+        inputs.map((values, r) => part(values, rank).map((value) => (r === rank ? 0 : value))),
+      );
+    case 'broadcastEach':
+      return joined(
+        one.dtype,
+        inputs.map((_, piece) => part(inputs[rootOf(piece, size)], piece)),
       );
     default:
       return inputs[one.root];

@@ -55,7 +55,16 @@ describe.each(launchers)('ranks by %s', (launcher) => {
   it('refuses tensors that do not fit, before anything is sent', async () => {
     const run = await runRanks(launcher, 2, 'arguments');
     expectSuccess(run);
-    const codes = ['ERR_DTYPE', 'ERR_SHAPE', 'ERR_SHAPE', 'ERR_SHAPE', 'ERR_DTYPE', 'ERR_ARGUMENT'];
+    const codes = [
+      'ERR_DTYPE',
+      'ERR_SHAPE',
+      'ERR_SHAPE',
+      'ERR_SHAPE',
+      'ERR_DTYPE',
+      'ERR_ARGUMENT',
+      'ERR_DTYPE',
+      'ERR_ARGUMENT',
+    ];
     for (const found of run.found) expect(found!.codes).toEqual(codes);
   });
 

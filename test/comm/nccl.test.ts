@@ -57,7 +57,16 @@ describe('ranks with GPUs', () => {
   it('refuses tensors that do not fit', async () => {
     const run = await runRanks('variables', 2, 'arguments', env);
     expectSuccess(run);
-    const codes = ['ERR_DTYPE', 'ERR_SHAPE', 'ERR_SHAPE', 'ERR_SHAPE', 'ERR_DTYPE', 'ERR_ARGUMENT'];
+    const codes = [
+      'ERR_DTYPE',
+      'ERR_SHAPE',
+      'ERR_SHAPE',
+      'ERR_SHAPE',
+      'ERR_DTYPE',
+      'ERR_ARGUMENT',
+      'ERR_DTYPE',
+      'ERR_ARGUMENT',
+    ];
     for (const found of run.found) expect(found!.codes).toEqual(codes);
   });
 

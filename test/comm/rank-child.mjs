@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { joinRanks } from '../../dist/comm/join.js';
 import { setDevice } from '../../dist/native/engine.js';
 import { tensor, zeros } from '../../dist/tensor/tensor.js';
-import { cases, hashOf, inputOf, titleOf } from './collective-cases.mjs';
+import { cases, hashOf, inputOf, joined, rootOf, titleOf } from './collective-cases.mjs';
 
 const [scenario, folder] = process.argv.slice(2);
 
@@ -14,11 +14,27 @@ function start(ranks, one) {
   const input = tensor(inputOf(one, ranks.rank, ranks.size));
   if (one.operation === 'allReduce') return { output: input, work: ranks.allReduce(input, 'sums') };
   if (one.operation === 'broadcast') return { output: input, work: ranks.broadcast(input, one.root) };
+  if (one.operation === 'broadcastEach') return startPieces(ranks, one);
   const output = zeros(
     [one.operation === 'reduceScatter' ? one.elements / ranks.size : one.elements],
     one.dtype,
   );
   return { output, work: ranks[one.operation](input, output) };
+}
+
+function startPieces(ranks, one) {
+  const values = inputOf(one, ranks.rank, ranks.size);
+  const at = (piece) => (piece * values.length) / ranks.size;
+  const pieces = Array.from({ length: ranks.size }, (_, piece) => ({
+    tensor: tensor(values.slice(at(piece), at(piece + 1))),
+    root: rootOf(piece, ranks.size),
+  }));
+  const read = () =>
+    joined(
+      one.dtype,
+      pieces.map(({ tensor }) => tensor.read()),
+    );
+  return { output: { read }, work: ranks.broadcastEach(pieces) };
 }
 
 const joinOptions = { late: { timeLimit: 2, connectLimit: 60 }, inexact: { exact: false } };
@@ -117,6 +133,9 @@ const scenarios = {
     attempt(() => ranks.allToAll(zeros([4 * ranks.size + 1]), zeros([4 * ranks.size + 1])));
     attempt(() => ranks.allGather(zeros([4]), zeros([4 * ranks.size], 'bf16')));
     attempt(() => ranks.broadcast(zeros([4]), ranks.size));
+    const pieces = [zeros([4]), zeros([4], 'bf16')].map((tensor) => ({ tensor, root: 0 }));
+    attempt(() => ranks.broadcastEach(pieces));
+    attempt(() => ranks.broadcastEach([{ tensor: zeros([4]), root: ranks.size }]));
     return { codes };
   },
 };

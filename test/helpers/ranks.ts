@@ -1,5 +1,5 @@
 /** Several ranks in one process: their collective calls meet in memory. */
-import type { Communicator, Work } from '../../src/comm/communicator.ts';
+import type { Communicator, Piece, Work } from '../../src/comm/communicator.ts';
 import { checkExchange, checkParts, checkRoot, checkSummed } from '../../src/comm/operands.ts';
 import type { TypedArray } from '../../src/native/binding.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
@@ -74,15 +74,22 @@ class RankInProcess implements Communicator {
   allToAll(input: Tensor, output: Tensor, name?: string): Work {
     checkExchange('allToAll', input, output, this.size);
     const call = this.#start('allToAll', input, input.read(), name);
-    return work(call, (all) =>
-      output.write(joined(all.map((values) => this.#part(values as TypedArray, this.rank)))),
-    );
+    return work(call, (all) => {
+      const parts = all.map((values) => this.#part(values as TypedArray, this.rank));
+      parts[this.rank] = this.#part(output.read(), this.rank); // it stays as it is
+      output.write(joined(parts));
+    });
   }
 
   broadcast(tensor: Tensor, root: number, name?: string): Work {
     checkRoot(root, this.size);
     const call = this.#start(`broadcast from ${root}`, tensor, tensor.read(), name);
     return work(call, (all) => tensor.write(all[root] as TypedArray));
+  }
+
+  broadcastEach(pieces: readonly Piece[], name?: string): Work {
+    const all = pieces.map(({ tensor, root }) => this.broadcast(tensor, root, name));
+    return { wait: async () => void (await Promise.all(all.map((one) => one.wait()))) };
   }
 
   async sum(values: readonly number[]): Promise<number[]> {

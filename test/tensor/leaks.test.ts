@@ -128,3 +128,25 @@ describe('a limit of memory', () => {
     expect(error!.message).toMatch(/scope\(\) and dispose\(\)$/);
   });
 });
+
+describe('tensors that are disposed of', () => {
+  it('do not make V8 collect garbage, whose marking would take a core from training', async () => {
+    const end = await runNode([
+      '--trace-gc',
+      '--input-type=module',
+      '-e',
+      `const { empty, outsideScopes } = await import(${module('tensor/tensor.js')});
+      console.log('begin');
+      for (let step = 0; step < 20; ++step) {
+        const held = Array.from({ length: 8 }, () => outsideScopes(() => empty([1 << 22])));
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        for (const tensor of held) tensor.dispose();
+      }
+      console.log('end');`,
+    ]);
+    expect(end.stderr).toBe('');
+    const during = end.stdout.slice(end.stdout.indexOf('begin'), end.stdout.indexOf('\nend'));
+    expect(during).toContain('begin');
+    expect(during).not.toContain('Mark-Compact');
+  });
+});

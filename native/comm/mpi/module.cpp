@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace athanor::comm {
@@ -95,24 +96,38 @@ struct Requests {
   }
 };
 
-const char* exchange(MpiMessage* messages, size_t count, bool (*may_wait)(const void*), const void* context) {
-  Requests requests;
-  for (const bool is_receive : {true, false}) {
-    for (size_t i = 0; i < count; ++i) {
-      if (messages[i].is_receive != is_receive) continue;
-      if (const int status = requests.add(messages[i], i); status != MPI_SUCCESS) {
-        return failure(is_receive ? "MPI_Irecv" : "MPI_Isend", status);
-      }
-    }
-  }
-  int all_done = 0;
-  for (int polls = 0; all_done == 0; ++polls) {
-    const int status = MPI_Testall(static_cast<int>(requests.handles.size()), requests.handles.data(),
-                                   &all_done, MPI_STATUSES_IGNORE);
+/// Waits for the first `count` requests. `all_done` stays 0 where may_wait() said no.
+const char* wait_for(Requests& requests, size_t count, const MpiExchange& control, int& all_done) {
+  for (int polls = 0;; ++polls) {
+    const int status = MPI_Testall(static_cast<int>(count), requests.handles.data(), &all_done,
+                                   MPI_STATUSES_IGNORE);
     if (status != MPI_SUCCESS) return failure("MPI_Testall", status);
-    if (all_done == 0 && !may_wait(context)) break;
+    if (all_done != 0 || !control.may_wait(control.context)) return nullptr;
     pause(polls);
   }
+}
+
+const char* exchange(MpiMessage* messages, size_t count, const MpiExchange& control) {
+  Requests requests;
+  size_t opening = 0;  // requests of the first messages
+  // Messages to a rank arrive in their order, so those of the opening come first on both sides.
+  for (const auto& [begin, end] : {std::pair{size_t{0}, control.opening}, std::pair{control.opening, count}}) {
+    for (const bool is_receive : {true, false}) {
+      for (size_t i = begin; i < end; ++i) {
+        if (messages[i].is_receive != is_receive) continue;
+        if (const int status = requests.add(messages[i], i); status != MPI_SUCCESS)
+          return failure(is_receive ? "MPI_Irecv" : "MPI_Isend", status);
+      }
+    }
+    if (end == control.opening) opening = requests.handles.size();
+  }
+  int all_done = 0;
+  const char* problem = wait_for(requests, opening, control, all_done);
+  if (problem == nullptr && all_done != 0) {
+    if (opening > 0 && !control.go_on(control.context)) return nullptr;
+    problem = wait_for(requests, requests.handles.size(), control, all_done);
+  }
+  if (problem != nullptr) return problem;
   for (size_t i = 0; i < count; ++i) messages[i].is_done = true;
   for (size_t i = 0; all_done == 0 && i < requests.handles.size(); ++i) {
     int done = 0;

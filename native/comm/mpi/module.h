@@ -8,7 +8,7 @@
 namespace athanor::comm {
 
 /// Grows with every change of the struct: a module of another build is refused.
-constexpr uint32_t kMpiModuleVersion = 1;
+constexpr uint32_t kMpiModuleVersion = 2;
 constexpr const char* kMpiModuleSymbol = "athanor_mpi_module";
 
 struct MpiMessage {
@@ -17,6 +17,16 @@ struct MpiMessage {
   int rank;
   bool is_receive;
   bool is_done;
+};
+
+/// What the engine says during an exchange. Neither function throws.
+struct MpiExchange {
+  void* context;
+  /// Asked again and again; the exchange ends early when it says no.
+  bool (*may_wait)(void* context);
+  /// So many messages, the first ones, have to be over before `go_on` is asked, once.
+  size_t opening;
+  bool (*go_on)(void* context);
 };
 
 /// Functions that fail return a text, which stays valid until the next call; otherwise null. All
@@ -28,10 +38,9 @@ struct MpiModule {
   /// Of the library, in the words of MPI_Get_library_version; works before start().
   const char* (*library)();
   const char* (*start)(int* rank, int* size);
-  /// Does all messages; asks `may_wait` again and again and returns early, without an error, when
-  /// it says no. `is_done` tells which messages are over.
-  const char* (*exchange)(MpiMessage* messages, size_t count, bool (*may_wait)(const void*),
-                          const void* context);
+  /// Does all messages. Returns early, without an error, when a function of `control` says no;
+  /// `is_done` tells which messages are over.
+  const char* (*exchange)(MpiMessage* messages, size_t count, const MpiExchange& control);
   const char* (*finish)();
 };
 

@@ -93,14 +93,14 @@ std::vector<T> swap(Comm comm, const std::vector<T>& mine) {
     sends.push_back({r, reinterpret_cast<const std::byte*>(&mine[r]), sizeof(T)});
     receives.push_back({r, reinterpret_cast<std::byte*>(&theirs[r]), sizeof(T)});
   }
-  comm->transport->exchange(sends, receives, limit());
+  comm->transport->exchange(nullptr, sends, receives, limit());
   return theirs;
 }
 
 /// Runs `body` when all ranks came with the same operation.
 template <class Body>
 Result together(Comm comm, const Announcement& mine, Body&& body) {
-  if (depth > 0) return kInvalidUsage;  // legal, but not used: a group holds sends and receives
+  if (depth > 0) return kInvalidUsage;  // legal, but not used: a group holds messages and broadcasts
   try {
     const std::vector<Announcement> all(comm->transport->size(), mine);
     for (const Announcement& one : swap(comm, all)) {
@@ -125,7 +125,7 @@ std::vector<std::vector<std::byte>> gather(Comm comm, const void* input, size_t 
     sends.push_back({r, static_cast<const std::byte*>(input), bytes});
     receives.push_back({r, all[r].data(), bytes});
   }
-  transport.exchange(sends, receives, limit());
+  transport.exchange(nullptr, sends, receives, limit());
   return all;
 }
 
@@ -184,7 +184,7 @@ Result run_group(Comm comm, const std::vector<Point>& points) {
     if (theirs[r].sends != awaited[r].sends || theirs[r].bytes != awaited[r].bytes) return kInvalidArgument;
   }
   for (size_t i = 0; i < own[0].size(); ++i) std::memcpy(own[0][i].data, own[1][i].data, own[0][i].bytes);
-  comm->transport->exchange(sends, receives, limit());
+  comm->transport->exchange(nullptr, sends, receives, limit());
   return kSuccess;
 }
 
@@ -299,7 +299,15 @@ Result ncclBroadcast(const void* input, void* output, size_t count, DataType typ
                      Stream) {
   if (const Result result = check_comm(comm); result != kSuccess) return result;
   if (!is_type(type) || !is_aligned(input, type) || !is_aligned(output, type)) return kInvalidArgument;
-  if (root < 0 || root >= comm->transport->size()) return kInvalidArgument;
+  const int size = comm->transport->size(), rank = comm->transport->rank();
+  if (root < 0 || root >= size) return kInvalidArgument;
+  if (depth > 0) {
+    if (input != output) return kInvalidUsage;  // legal, but not used
+    if (rank != root) return add_point(output, count, type, root, comm, false);
+    for (int r = 0; r < size; ++r)
+      if (r != root) add_point(output, count, type, r, comm, true);
+    return kSuccess;
+  }
   return together(comm, {Kind::kBroadcast, type, root, count}, [&] {
     const auto all = gather(comm, input, count * width(type));
     std::memcpy(output, all[root].data(), count * width(type));

@@ -35,6 +35,11 @@ export interface NativeCommunicator {
     root: number,
     name: string,
   ): number;
+  /**
+   * Broadcasts of several tensors of one dtype, each from the rank of the same place in `roots`.
+   * Returns a number for wait().
+   */
+  startEach(tensors: NativeTensor[], roots: number[], name: string): number;
   /** Returns a number for wait(), which then gives the bytes of all ranks, by rank. */
   startGather(bytes: Uint8Array, name: string): number;
   /** Over when the work is; wait() or block() has to follow. */
@@ -56,6 +61,8 @@ export interface NativeNccl {
     root: number,
     name: string,
   ): number;
+  /** Like that of NativeCommunicator, for tensors on the GPU. */
+  startEach(tensors: NativeTensor[], roots: number[], name: string): number;
   /** What is queued on the GPU after it sees the results. Throws ERR_COMM_LOST. */
   wait(work: number): void;
   /** Ends operations that are stuck. */

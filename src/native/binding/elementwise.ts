@@ -3,6 +3,8 @@ import type { DType, NativeTensor } from '../binding.ts';
 export interface ElementwiseBinding {
   /** a * alpha + b * beta */
   axpby(a: NativeTensor, alpha: number, b: NativeTensor, beta: number): NativeTensor;
+  /** The same into `target`, which may be `a` or `b`. */
+  axpbyInto(target: NativeTensor, a: NativeTensor, alpha: number, b: NativeTensor, beta: number): void;
   /** target += alpha * source */
   addScaledInto(target: NativeTensor, source: NativeTensor, alpha: number): void;
   /** target += weight * (source - target) */
