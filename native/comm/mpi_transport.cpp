@@ -82,7 +82,8 @@ class MpiTransport final : public Transport {
     RanksLate late;
     for (const bool is_receive : {true, false}) {
       for (const MpiMessage& message : messages) {
-        const bool is_known = std::find(late.ranks.begin(), late.ranks.end(), message.rank) != late.ranks.end();
+        const bool is_known =
+            std::find(late.ranks.begin(), late.ranks.end(), message.rank) != late.ranks.end();
         if (!message.is_done && message.is_receive == is_receive && !is_known)
           late.ranks.push_back(message.rank);
       }

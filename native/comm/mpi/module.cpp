@@ -99,8 +99,8 @@ struct Requests {
 /// Waits for the first `count` requests. `all_done` stays 0 where may_wait() said no.
 const char* wait_for(Requests& requests, size_t count, const MpiExchange& control, int& all_done) {
   for (int polls = 0;; ++polls) {
-    const int status = MPI_Testall(static_cast<int>(count), requests.handles.data(), &all_done,
-                                   MPI_STATUSES_IGNORE);
+    const int status =
+        MPI_Testall(static_cast<int>(count), requests.handles.data(), &all_done, MPI_STATUSES_IGNORE);
     if (status != MPI_SUCCESS) return failure("MPI_Testall", status);
     if (all_done != 0 || !control.may_wait(control.context)) return nullptr;
     pause(polls);
@@ -111,7 +111,8 @@ const char* exchange(MpiMessage* messages, size_t count, const MpiExchange& cont
   Requests requests;
   size_t opening = 0;  // requests of the first messages
   // Messages to a rank arrive in their order, so those of the opening come first on both sides.
-  for (const auto& [begin, end] : {std::pair{size_t{0}, control.opening}, std::pair{control.opening, count}}) {
+  for (const auto& [begin, end] :
+       {std::pair{size_t{0}, control.opening}, std::pair{control.opening, count}}) {
     for (const bool is_receive : {true, false}) {
       for (size_t i = begin; i < end; ++i) {
         if (messages[i].is_receive != is_receive) continue;

@@ -100,7 +100,7 @@ std::vector<T> swap(Comm comm, const std::vector<T>& mine) {
 /// Runs `body` when all ranks came with the same operation.
 template <class Body>
 Result together(Comm comm, const Announcement& mine, Body&& body) {
-  if (depth > 0) return kInvalidUsage;  // legal, but not used: a group holds messages and broadcasts
+  if (depth > 0) return kInvalidUsage;  // legal, but not used: a group has messages and broadcasts
   try {
     const std::vector<Announcement> all(comm->transport->size(), mine);
     for (const Announcement& one : swap(comm, all)) {
