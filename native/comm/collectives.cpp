@@ -91,8 +91,8 @@ void check(const Call& call, const Tensor& input, const Tensor& output, int size
              " elements but the whole has ", out);
       break;
     case Collective::kAllToAll:
-      expect(in == out && in % size == 0, ErrorCode::kShape, "expected tensors of ", size,
-             " equal parts but they have ", in, " and ", out, " elements");
+      expect(in % size == 0 && out == in / size * (size - 1), ErrorCode::kShape, "expected ", size,
+             " equal parts and an output of ", size - 1, " but they have ", in, " and ", out, " elements");
       break;
     default: expect(input.raw() == output.raw() && in == out, ErrorCode::kShape, "is an operation in place");
   }
@@ -277,7 +277,7 @@ void Collectives::all_to_all(const Call& call, const Limit& limit) {
   for (int r = 0; r < transport_.size(); ++r) {
     if (r == transport_.rank()) continue;
     sends.push_back({r, call.input + r * part, part});
-    receives.push_back({r, call.output + r * part, part});
+    receives.push_back({r, call.output + place_among_others(r, transport_.rank()) * part, part});
   }
   exchange(sends, receives, limit);
 }

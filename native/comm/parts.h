@@ -26,4 +26,7 @@ inline Part part_of(uint64_t elements, int rank, int size) {
   return {begin, begin + each + (r < more ? 1 : 0)};
 }
 
+/// The place of a rank among all but `me`, in rank order.
+inline int place_among_others(int rank, int me) { return rank < me ? rank : rank - 1; }
+
 }  // namespace athanor::comm

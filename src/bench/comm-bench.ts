@@ -8,7 +8,7 @@ import { AthanorError } from '../base/errors.ts';
 import { packageRoot } from '../base/package-root.ts';
 import type { Communicator, Work } from '../comm/communicator.ts';
 import { mpirunArguments } from '../comm/mpirun.ts';
-import { zeros } from '../tensor/tensor.ts';
+import { type Tensor, zeros } from '../tensor/tensor.ts';
 
 /** The fastest round of one collective. */
 export interface CollectiveTiming {
@@ -30,13 +30,14 @@ export async function timeCollectives(
   for (const wanted of sizes) {
     const part = Math.floor(wanted / 4 / ranks.size);
     const bytes = part * ranks.size * 4;
-    const tensors = [zeros([part * ranks.size]), zeros([part * ranks.size]), zeros([part])] as const;
-    const [whole, other, one] = tensors;
+    const sizes = [part * ranks.size, part * (ranks.size - 1), part];
+    const tensors = sizes.map((size) => zeros([size])) as [Tensor, Tensor, Tensor];
+    const [whole, others, one] = tensors;
     const operations: Record<string, () => Work> = {
       allReduce: () => ranks.allReduce(whole),
       reduceScatter: () => ranks.reduceScatter(whole, one),
       allGather: () => ranks.allGather(one, whole),
-      allToAll: () => ranks.allToAll(whole, other),
+      allToAll: () => ranks.allToAll(whole, others),
       broadcast: () => ranks.broadcast(whole, 0),
     };
     for (const [operation, start] of Object.entries(operations)) {

@@ -24,6 +24,8 @@ export interface Placed {
 export interface BucketLayout {
   placed: Placed[];
   dtype: DType;
+  /** What its parameters have in common (kindOf). */
+  kind: string;
   /** Elements of each rank's part. */
   partSize: number;
 }
@@ -31,6 +33,7 @@ export interface BucketLayout {
 /** Buckets of one kind are filled one after another. */
 interface OpenBucket {
   dtype: DType;
+  kind: string;
   placed: Placed[];
   size: number;
   /** The place of its last parameter among all. */
@@ -54,7 +57,7 @@ export function layoutOf(parameters: readonly Tensor[], limit: number, ranks: nu
     let bucket = open.get(kind);
     let begin = bucket ? placeOf(bucket.size, size, chunk) : 0;
     if (!bucket || begin + roundUp(size, ALIGNMENT) > limit) {
-      bucket = { dtype, placed: [], size: 0, last };
+      bucket = { dtype, kind, placed: [], size: 0, last };
       begin = 0;
       open.set(kind, bucket);
       buckets.push(bucket);
@@ -65,14 +68,14 @@ export function layoutOf(parameters: readonly Tensor[], limit: number, ranks: nu
   });
   return buckets
     .sort((a, b) => a.last - b.last)
-    .map(({ dtype, placed, size }) => {
+    .map(({ dtype, kind, placed, size }) => {
       const partSize = roundUp(Math.ceil(size / ranks), chunk);
-      return { dtype, placed, partSize };
+      return { dtype, kind, placed, partSize };
     });
 }
 
 /** Parameters of one kind share buckets. */
-export function kindOf({ dtype, size }: Tensor, ranks: number): string {
+function kindOf({ dtype, size }: Tensor, ranks: number): string {
   return ranks > 1 && size < CHUNK ? `small ${dtype}` : dtype;
 }
 

@@ -76,19 +76,23 @@ export class Bucket {
     const gradients = this.#takeGradients();
     const input = shaped(gradients, 0, this.#elements, [this.#elements]);
     gradients.dispose();
-    const output = new Tensor(native.empty([this.#elements], 'f32'));
+    const output = this.#memoryOfOthers();
     const work = communicator.allToAll(input, output, this.#name);
     return { bucket: this, round, work, input, output };
   }
 
+  /** For what the other ranks send. */
+  #memoryOfOthers(): Tensor {
+    return new Tensor(native.empty([this.#elements - this.layout.partSize], 'f32'));
+  }
+
   /** Adds what has arrived to the sums of earlier rounds. */
   receive(sending: Sending, { communicator, batches }: Exchange): void {
-    const { size } = communicator;
+    const { rank: me, size } = communicator;
     const { round, input, output } = sending;
-    const parts = new ArrivedParts(this.layout.partSize);
+    const parts = new ArrivedParts(this.layout.partSize, me);
     for (let rank = 0; rank < size && round * size + rank < batches; ++rank) {
-      const part = parts.take(rank === communicator.rank ? input : output, rank);
-      appendBatch(this.#sums, round * size + rank, part, parts.add);
+      appendBatch(this.#sums, round * size + rank, parts.take(rank, input, output), parts.add);
     }
     for (const sum of this.#sums) sum.value = parts.keep(sum.value);
     input.dispose();
@@ -126,7 +130,7 @@ export class Bucket {
       // A rank with fewer sums takes part in all rounds. What it sends then is not read.
       const { value } = this.#sums[round] ?? this.#sums[0]!;
       const input = shaped(value, 0, this.#elements, [this.#elements]);
-      const output = new Tensor(native.empty([this.#elements], 'f32'));
+      const output = this.#memoryOfOthers();
       return { input, output, work: communicator.allToAll(input, output, this.#name) };
     });
   }
@@ -147,11 +151,11 @@ export class Bucket {
     // Where all ranks get all sums, the own ones lie in their place among them from the start.
     if (!exchange.sharded) this.#memory = native.empty([this.#elements], 'f32');
     const home = this.#memory && this.#partIn(this.#memory, me);
-    const parts = new ArrivedParts(this.layout.partSize, home);
+    const parts = new ArrivedParts(this.layout.partSize, me, home);
     const sums = this.#arriving.flatMap(({ input, output }, round) =>
       Array.from({ length: size }, (_, rank) => {
         const sum = subtreesOf(batchesOfRank(exchange.batches, rank, size))[round];
-        return sum ? [{ ...sum, value: parts.take(rank === me ? input : output, rank) }] : [];
+        return sum ? [{ ...sum, value: parts.take(rank, input, output) }] : [];
       }).flat(),
     );
     this.#part = parts.keep(totalOf(sums, parts.add)!);
@@ -254,17 +258,22 @@ function addInPlace(left: NativeTensor, right: NativeTensor): NativeTensor {
  */
 class ArrivedParts {
   readonly #partSize: number;
+  readonly #me: number;
   #home: NativeTensor | undefined;
   readonly #arrived = new Set<NativeTensor>();
 
   /** @param home memory of the total; default: new memory */
-  constructor(partSize: number, home?: NativeTensor) {
+  constructor(partSize: number, me: number, home?: NativeTensor) {
     this.#partSize = partSize;
+    this.#me = me;
     this.#home = home;
   }
 
-  take(memory: Tensor, rank: number): NativeTensor {
-    const part = native.slice(memory.handle, rank * this.#partSize, (rank + 1) * this.#partSize);
+  /** The part that a rank sent, of which the others' lie in `output`. */
+  take(rank: number, input: Tensor, output: Tensor): NativeTensor {
+    const memory = rank === this.#me ? input : output;
+    const place = memory === output && rank > this.#me ? rank - 1 : rank;
+    const part = native.slice(memory.handle, place * this.#partSize, (place + 1) * this.#partSize);
     this.#arrived.add(part);
     return part;
   }

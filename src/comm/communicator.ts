@@ -39,10 +39,10 @@ export interface Communicator extends Ranks {
    */
   allGather(input: Tensor, output: Tensor, name?: string): Work;
   /**
-   * Part r of the output is what rank r has as part `rank` of its input. Nothing is copied inside a
-   * rank: part `rank` of its output stays as it is.
+   * Sends part r of the input to rank r. The output has what the other ranks sent, in rank order:
+   * the own part does not move.
    * @param input `[size * n]`, any dtype
-   * @param output `[size * n]`, of the same dtype
+   * @param output `[(size - 1) * n]`, of the same dtype
    */
   allToAll(input: Tensor, output: Tensor, name?: string): Work;
   /** Gives all ranks the tensor of rank `root`, of any dtype. */

@@ -13,12 +13,7 @@ export function checkParts(
   operation: string,
   { whole, part, size }: { whole: Tensor; part: Tensor; size: number },
 ): void {
-  if (whole.dtype !== part.dtype) {
-    throw new AthanorError(
-      'ERR_DTYPE',
-      `[${operation}] expected input and output of one dtype but they are ${whole.dtype} and ${part.dtype}`,
-    );
-  }
+  checkSameDtype(operation, whole, part);
   if (whole.size !== size * part.size) {
     throw new AthanorError(
       'ERR_SHAPE',
@@ -27,15 +22,24 @@ export function checkParts(
   }
 }
 
-/** Throws ERR_SHAPE or ERR_DTYPE unless both tensors have `size` equal parts. */
+/** Throws ERR_SHAPE or ERR_DTYPE unless the input has `size` equal parts, and the output all but one. */
 export function checkExchange(operation: string, input: Tensor, output: Tensor, size: number): void {
-  checkParts(operation, { whole: input, part: output, size: 1 });
-  if (input.size % size !== 0) {
+  checkSameDtype(operation, input, output);
+  if (input.size % size !== 0 || output.size !== (input.size / size) * (size - 1)) {
+    const sizes = `${input.size} and ${output.size}`;
     throw new AthanorError(
       'ERR_SHAPE',
-      `[${operation}] expected ${size} equal parts but the tensors have ${input.size} elements`,
+      `[${operation}] expected ${size} equal parts and an output of ${size - 1} but they have ${sizes} elements`,
     );
   }
+}
+
+function checkSameDtype(operation: string, input: Tensor, output: Tensor): void {
+  if (input.dtype === output.dtype) return;
+  throw new AthanorError(
+    'ERR_DTYPE',
+    `[${operation}] expected input and output of one dtype but they are ${input.dtype} and ${output.dtype}`,
+  );
 }
 
 /** Throws ERR_ARGUMENT unless `root` is a rank. */

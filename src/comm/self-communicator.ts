@@ -2,7 +2,7 @@
 import { native } from '../native/addon.ts';
 import { outsideScopes, type Tensor } from '../tensor/tensor.ts';
 import type { Communicator, Work } from './communicator.ts';
-import { checkParts, checkRoot, checkSummed } from './operands.ts';
+import { checkExchange, checkParts, checkRoot, checkSummed } from './operands.ts';
 
 /** The communicator of a single rank. It holds nothing, so close() may be left out. */
 export const selfCommunicator: Communicator = {
@@ -18,7 +18,7 @@ export const selfCommunicator: Communicator = {
   },
   allGather: (input, output) => copy('allGather', input, output),
   allToAll(input, output) {
-    checkParts('allToAll', { whole: output, part: input, size: 1 });
+    checkExchange('allToAll', input, output, 1);
     return done;
   },
   broadcast(_tensor, root) {

@@ -8,15 +8,16 @@
 import { AthanorError } from '../base/errors.ts';
 import type { NativeTensor } from '../native/binding.ts';
 import type { Residence, Tensor } from '../tensor/tensor.ts';
-import { type BucketLayout, kindOf } from './bucket-layout.ts';
+import type { BucketLayout } from './bucket-layout.ts';
 import type { Communicator } from './communicator.ts';
 import { WeightUnit } from './weight-unit.ts';
+
+/** Units of a kind that stay when others of that kind are read: an operation may need two. */
+const MOST_KEPT = 2;
 
 export class ShardedWeights implements Residence {
   readonly #units: readonly WeightUnit[];
   readonly #unitOf = new Map<Tensor, WeightUnit>();
-  /** Units that stay when others are read: two neighbours, of each kind that operations mix. */
-  readonly #mostKept: number;
   #isSharedOut = false;
   /** Which weights can be read. */
   #reads: 'none' | 'in turn' | 'all' = 'none';
@@ -32,10 +33,10 @@ export class ShardedWeights implements Residence {
    *   others
    */
   constructor(kinds: readonly (readonly BucketLayout[])[], communicator: Communicator) {
-    const layouts = kinds.flat();
     // An operation may read weights of several dtypes and sizes, and those of an adapter.
-    this.#mostKept = 1 + kinds.reduce((sum, kind) => sum + kindsIn(kind, communicator.size), 0);
-    this.#units = layouts.map((layout, i) => new WeightUnit(layout, communicator, `weights ${i}`));
+    this.#units = kinds
+      .flatMap((layouts, group) => layouts.map((layout) => ({ layout, kind: `${group} ${layout.kind}` })))
+      .map(({ layout, kind }, i) => new WeightUnit(layout, communicator, `weights ${i}`, kind));
     for (const unit of this.#units) for (const tensor of unit.tensors) this.#unitOf.set(tensor, unit);
   }
 
@@ -46,8 +47,10 @@ export class ShardedWeights implements Residence {
 
   /** Bytes of the largest units that are there at once in a pass, the coming one included. */
   get bytesInPass(): number {
-    const sizes = this.#units.map(({ bytes }) => bytes).sort((a, b) => b - a);
-    return sizes.slice(0, this.#mostKept + 1).reduce((sum, bytes) => sum + bytes, 0);
+    const sizes = new Map<string, number[]>();
+    for (const { kind, bytes } of this.#units) sizes.set(kind, [...(sizes.get(kind) ?? []), bytes]);
+    const most = [...sizes.values()].map((all) => all.sort((a, b) => b - a).slice(0, MOST_KEPT + 1));
+    return most.flat().reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /** Whether each rank holds its part only. */
@@ -148,7 +151,11 @@ export class ShardedWeights implements Residence {
     unit.start();
     unit.block();
     this.#kept = [unit, ...this.#kept.filter((one) => one !== unit)];
-    for (const old of this.#kept.splice(this.#mostKept)) old.drop();
+    const old = this.#kept.filter((one) => one.kind === unit.kind)[MOST_KEPT];
+    if (old) {
+      this.#kept = this.#kept.filter((one) => one !== old);
+      old.drop();
+    }
     if (this.#before[place - 1] === unit) this.#before.find((one, i) => i >= place && one)?.start();
   }
 
@@ -156,9 +163,4 @@ export class ShardedWeights implements Residence {
   dispose(): void {
     for (const unit of this.#units) unit.dispose();
   }
-}
-
-/** How many kinds of parameters there are, which have units of their own. */
-function kindsIn(layouts: readonly BucketLayout[], ranks: number): number {
-  return new Set(layouts.map(({ placed: [first] }) => kindOf(first!.parameter, ranks))).size;
 }

@@ -17,7 +17,13 @@ export class WeightUnit {
   /** Every weight as a whole, while the unit is here. */
   #whole: Map<Tensor, NativeTensor> | undefined;
 
-  constructor(layout: BucketLayout, communicator: Communicator, name: string) {
+  /** @param kind operations read at most two units of a kind at once */
+  constructor(
+    layout: BucketLayout,
+    communicator: Communicator,
+    name: string,
+    readonly kind: string,
+  ) {
     this.#layout = layout;
     this.#communicator = communicator;
     this.#name = name;

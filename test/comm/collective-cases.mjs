@@ -99,10 +99,9 @@ export function resultOf(one, rank, size) {
     case 'allGather':
       return joined(one.dtype, inputs);
     case 'allToAll':
-      // The own part of the output, zeros, stays as it is.
       return joined(
         one.dtype,
-        inputs.map((values, r) => part(values, rank).map((value) => (r === rank ? 0 : value))),
+        inputs.filter((_, r) => r !== rank).map((values) => part(values, rank)),
       );
     case 'broadcastEach':
       return joined(

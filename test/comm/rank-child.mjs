@@ -15,10 +15,9 @@ function start(ranks, one) {
   if (one.operation === 'allReduce') return { output: input, work: ranks.allReduce(input, 'sums') };
   if (one.operation === 'broadcast') return { output: input, work: ranks.broadcast(input, one.root) };
   if (one.operation === 'broadcastEach') return startPieces(ranks, one);
-  const output = zeros(
-    [one.operation === 'reduceScatter' ? one.elements / ranks.size : one.elements],
-    one.dtype,
-  );
+  const part = one.elements / ranks.size;
+  const size = { reduceScatter: part, allToAll: one.elements - part }[one.operation] ?? one.elements;
+  const output = zeros([size], one.dtype);
   return { output, work: ranks[one.operation](input, output) };
 }
 

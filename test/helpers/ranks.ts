@@ -75,9 +75,9 @@ class RankInProcess implements Communicator {
     checkExchange('allToAll', input, output, this.size);
     const call = this.#start('allToAll', input, input.read(), name);
     return work(call, (all) => {
-      const parts = all.map((values) => this.#part(values as TypedArray, this.rank));
-      parts[this.rank] = this.#part(output.read(), this.rank); // it stays as it is
-      output.write(joined(parts));
+      const others = all.filter((_, rank) => rank !== this.rank);
+      if (others.length === 0) return;
+      output.write(joined(others.map((values) => this.#part(values as TypedArray, this.rank))));
     });
   }
 
