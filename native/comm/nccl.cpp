@@ -238,7 +238,8 @@ void NcclRanks::exchange_parts(const Call& call) {
   for (int r = 0; r < size_; ++r) {
     if (r == rank_) continue;
     check(api_.send(call.input + r * bytes, part, type, r, comm_, stream), "ncclSend");
-    check(api_.receive(call.output + place_among_others(r, rank_) * bytes, part, type, r, comm_, stream), "ncclRecv");
+    check(api_.receive(call.output + place_among_others(r, rank_) * bytes, part, type, r, comm_, stream),
+          "ncclRecv");
   }
   check(api_.group_end(), "ncclGroupEnd");
 }

@@ -22,7 +22,9 @@ export function checkParts(
   }
 }
 
-/** Throws ERR_SHAPE or ERR_DTYPE unless the input has `size` equal parts, and the output all but one. */
+/**
+ * Throws ERR_SHAPE or ERR_DTYPE unless the input has `size` equal parts, and the output all but one.
+ */
 export function checkExchange(operation: string, input: Tensor, output: Tensor, size: number): void {
   checkSameDtype(operation, input, output);
   if (input.size % size !== 0 || output.size !== (input.size / size) * (size - 1)) {
