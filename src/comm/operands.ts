@@ -23,7 +23,7 @@ export function checkParts(
 }
 
 /**
- * Throws ERR_SHAPE or ERR_DTYPE unless the input has `size` equal parts, and the output all but one.
+ * Throws ERR_SHAPE or ERR_DTYPE unless the input has `size` equal parts and the output one fewer.
  */
 export function checkExchange(operation: string, input: Tensor, output: Tensor, size: number): void {
   checkSameDtype(operation, input, output);
