@@ -1,9 +1,12 @@
 #include "comm/nccl.h"
 
+#include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "comm/parts.h"
 #include "core/cuda_libraries.h"
+#include "core/device_memory.h"
 #include "core/error.h"
 #include "kernels/elementwise.h"
 
@@ -132,6 +135,7 @@ DevicePoint* NcclRanks::start(const Call& call) {
   const size_t part = part_of(call.elements, 0, size_).size() * dtype_size(call.dtype);
   const bool sums = call.kind == Collective::kAllReduce || call.kind == Collective::kReduceScatter;
   if (exact_ && sums) parts_memory(part);
+  if (call.kind == Collective::kBroadcastEach) parts_memory(longest_part(call));
   const StreamBackend& streams = cuda::stream_backend();
   streams.enter();
   try {
@@ -244,15 +248,37 @@ void NcclRanks::exchange_parts(const Call& call) {
   check(api_.group_end(), "ncclGroupEnd");
 }
 
+// One gather, and no broadcasts: those would go around the ring of all GPUs one by one. The pieces
+// of a rank travel as one part, as long as the longest.
 void NcclRanks::broadcast_each(const Call& call) {
-  const DataType type = type_of(call.dtype);
-  const Stream stream = cuda::stream_backend().native_stream();
-  check(api_.group_start(), "ncclGroupStart");
-  for (const Piece& piece : call.pieces) {
-    check(api_.broadcast(piece.data, piece.data, piece.elements, type, piece.root, comm_, stream),
-          "ncclBroadcast");
-  }
-  check(api_.group_end(), "ncclGroupEnd");
+  const size_t stride = longest_part(call);
+  if (stride == 0) return;
+  const Device gpu{DeviceType::kCuda};
+  std::byte* const all = memory_.data<std::byte>();
+  const auto each_piece = [&](auto&& copy) {
+    std::vector<size_t> at(size_);
+    for (const Piece& piece : call.pieces) {
+      const size_t bytes = piece.elements * dtype_size(call.dtype);
+      copy(piece, all + piece.root * stride + at[piece.root], bytes);
+      at[piece.root] += bytes;
+    }
+  };
+  each_piece([&](const Piece& piece, std::byte* staged, size_t bytes) {
+    if (piece.root == rank_) device_copy(gpu, staged, piece.data, bytes);
+  });
+  check(api_.all_gather(all + rank_ * stride, all, stride, kUint8, comm_,
+                        cuda::stream_backend().native_stream()),
+        "ncclAllGather");
+  each_piece([&](const Piece& piece, const std::byte* staged, size_t bytes) {
+    if (piece.root != rank_) device_copy(gpu, piece.data, staged, bytes);
+  });
+}
+
+size_t NcclRanks::longest_part(const Call& call) const {
+  std::vector<size_t> bytes(size_);
+  for (const Piece& piece : call.pieces) bytes[piece.root] += piece.elements * dtype_size(call.dtype);
+  const size_t longest = *std::max_element(bytes.begin(), bytes.end());
+  return (longest + kAlignment - 1) / kAlignment * kAlignment;
 }
 
 }  // namespace athanor::comm

@@ -40,6 +40,8 @@ class NcclRanks {
   void exact_reduce_scatter(const Call& call);
   void exchange_parts(const Call& call);
   void broadcast_each(const Call& call);
+  /// Bytes of the pieces of the rank that has most of them, rounded up.
+  size_t longest_part(const Call& call) const;
   /// Device memory for what other ranks send: one part of `bytes` each. It lives until the next
   /// call that needs more, so that no queued work loses it.
   std::byte* parts_memory(size_t bytes);

@@ -100,7 +100,7 @@ std::vector<T> swap(Comm comm, const std::vector<T>& mine) {
 /// Runs `body` when all ranks came with the same operation.
 template <class Body>
 Result together(Comm comm, const Announcement& mine, Body&& body) {
-  if (depth > 0) return kInvalidUsage;  // legal, but not used: a group has messages and broadcasts
+  if (depth > 0) return kInvalidUsage;  // legal, but not used: a group holds sends and receives
   try {
     const std::vector<Announcement> all(comm->transport->size(), mine);
     for (const Announcement& one : swap(comm, all)) {
@@ -299,15 +299,7 @@ Result ncclBroadcast(const void* input, void* output, size_t count, DataType typ
                      Stream) {
   if (const Result result = check_comm(comm); result != kSuccess) return result;
   if (!is_type(type) || !is_aligned(input, type) || !is_aligned(output, type)) return kInvalidArgument;
-  const int size = comm->transport->size(), rank = comm->transport->rank();
-  if (root < 0 || root >= size) return kInvalidArgument;
-  if (depth > 0) {
-    if (input != output) return kInvalidUsage;  // legal, but not used
-    if (rank != root) return add_point(output, count, type, root, comm, false);
-    for (int r = 0; r < size; ++r)
-      if (r != root) add_point(output, count, type, r, comm, true);
-    return kSuccess;
-  }
+  if (root < 0 || root >= comm->transport->size()) return kInvalidArgument;
   return together(comm, {Kind::kBroadcast, type, root, count}, [&] {
     const auto all = gather(comm, input, count * width(type));
     std::memcpy(output, all[root].data(), count * width(type));
