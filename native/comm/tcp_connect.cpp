@@ -4,6 +4,7 @@
 #include <cstring>
 #include <thread>
 
+#include "comm/local_sockets.h"
 #include "comm/socket.h"
 #include "comm/tcp_transport.h"
 #include "core/error.h"
@@ -11,7 +12,7 @@
 namespace athanor::comm {
 namespace {
 
-constexpr char kMagic[8] = {'a', 't', 'h', 'a', 'n', 'o', 'r', '1'};
+constexpr char kMagic[8] = {'a', 't', 'h', 'a', 'n', 'o', 'r', '2'};
 /// For a process that connected and then says nothing, or is none of ours.
 constexpr std::chrono::seconds kHelloTime{10};
 constexpr std::chrono::milliseconds kRetryTime{50};
@@ -172,6 +173,7 @@ std::vector<Socket> join(const TcpAddress& self, const Limit& limit) {
 
 std::unique_ptr<Transport> connect_tcp(const TcpAddress& address, const Limit& limit) {
   std::vector<Socket> sockets = address.rank == 0 ? host(address, limit) : join(address, limit);
+  use_local_sockets(address.rank, sockets, limit);
   return tcp_transport(address.rank, release(sockets));
 }
 

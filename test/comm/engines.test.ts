@@ -39,6 +39,12 @@ describe.each(launchers)('ranks by %s', (launcher) => {
     }
   });
 
+  it.runIf(launcher === 'variables')('of one machine have no TCP connection to each other', async () => {
+    const run = await runRanks(launcher, 4, 'sockets');
+    expectSuccess(run);
+    for (const found of run.found) expect(found!.tcp).toBe(0);
+  });
+
   it('sums and gathers numbers and texts', async () => {
     const run = await runRanks(launcher, 3, 'numbers');
     expectSuccess(run);

@@ -1,6 +1,6 @@
 // One rank of test/comm/engines.test.ts: `rank-child.mjs SCENARIO FOLDER`. What it found is in
 // FOLDER/RANK.json.
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { joinRanks } from '../../dist/comm/join.js';
@@ -56,6 +56,22 @@ const scenarios = {
       if (hashes[title] !== hashOf(output.read())) throw new Error(`${title} differs among others`);
     }
     return { hashes };
+  },
+  /** Sockets of this process that a TCP connection has. */
+  async sockets() {
+    const inodes = readdirSync('/proc/self/fd').flatMap((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1] ?? [];
+      } catch {
+        return []; // the folder's own
+      }
+    });
+    const connected = ['tcp', 'tcp6']
+      .flatMap((kind) => readFileSync(`/proc/self/net/${kind}`, 'utf8').split('\n'))
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => fields[3] === '01')
+      .map((fields) => fields[9]);
+    return { tcp: inodes.filter((inode) => connected.includes(inode)).length };
   },
   async numbers(ranks) {
     const sums = await ranks.sum([ranks.rank, 0.1 * (ranks.rank + 1), -0]);
