@@ -57,17 +57,26 @@ def plain(batch):
     return {key: value.tolist() for key, value in batch.items() if isinstance(value, torch.Tensor)}
 
 
-def keep(name, trainer, batch, folder="model", **more):
+def loss_and_gradients(trainer, batches):
     model = trainer.model
     model.train()
     model.zero_grad()
-    given = {key: value.clone() if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
-    loss = trainer.compute_loss(model, given)
-    loss.backward()
-    record["cases"][name] = {"loss": loss.item(), "batch": plain(batch), **more}
-    grads = {key: p.grad.clone().contiguous() for key, p in model.named_parameters() if p.grad is not None}
+    total = 0
+    for batch in batches:
+        loss = trainer.compute_loss(model, {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in batch.items()})
+        loss.backward()
+        total += loss.item()
+    return total, {key: p.grad.clone().contiguous() for key, p in model.named_parameters() if p.grad is not None}
+
+
+def keep(name, trainer, *batches, folder="model", **more):
+    """Of one batch, or of the batches of one update."""
+    loss, grads = loss_and_gradients(trainer, batches)
+    given = {"batch": plain(batches[0])} if len(batches) == 1 else {"batches": [plain(batch) for batch in batches]}
+    record["cases"][name] = {"loss": loss, **given, **more}
     save_file(grads, ROOT / folder / f"{name}.safetensors")
-    print(name, loss.item())
+    print(name, loss)
+    return grads
 
 
 def config(kind, temporary, rows, **settings):
@@ -77,6 +86,32 @@ def config(kind, temporary, rows, **settings):
 
 def first(trainer):
     return next(iter(trainer.get_train_dataloader()))
+
+
+def policy_trainer(tokenizer, temporary, gradient_accumulation_steps=1, **settings):
+    """A trainer in the state of train(), and answers of several lengths with numbers that a rollout could have."""
+    # Its correction multiplies the KL penalty by the ratio.
+    args = config(GRPOConfig, temporary, 4 // gradient_accumulation_steps, num_generations=4, beta=0.04,
+                  max_completion_length=8, use_bias_correction_kl=False,
+                  gradient_accumulation_steps=gradient_accumulation_steps, **settings)
+    trainer = GRPOTrainer(language_model(), lambda completions, **_: [0.0] * len(completions), args=args,
+                          train_dataset=Dataset.from_list([{"prompt": USER}] * 4), processing_class=tokenizer)
+    trainer.current_gradient_accumulation_steps = gradient_accumulation_steps
+    torch.manual_seed(6)
+    prompt = torch.tensor([tokenizer.apply_chat_template(USER, add_generation_prompt=True, return_dict=False)] * 4)
+    lengths = torch.tensor([8, 3, 5, 1])
+    mask = (torch.arange(8)[None] < lengths[:, None]).long()
+    return trainer, {
+        "prompt_ids": prompt, "prompt_mask": torch.ones_like(prompt),
+        "completion_ids": torch.randint(1, 256, (4, 8)) * mask, "completion_mask": mask,
+        "advantages": torch.tensor([1.2, -0.7, 0.4, -0.9]),
+        "old_per_token_logps": -3 - 2 * torch.rand(4, 8), "ref_per_token_logps": -3 - 2 * torch.rand(4, 8),
+        "num_items_in_batch": mask.sum(),
+    }
+
+
+def some_rows(batch, rows):
+    return {key: value[rows] if value.dim() else value for key, value in batch.items()}
 
 
 def main():
@@ -101,7 +136,7 @@ def main():
             args = config(RewardConfig, temporary, len(PAIRS), max_length=None, center_rewards_coefficient=centering)
             model = AutoModelForSequenceClassification.from_pretrained(ROOT / "reward", dtype=torch.float32)
             trainer = RewardTrainer(model, args, train_dataset=Dataset.from_list(PAIRS), processing_class=tokenizer)
-            keep(name, trainer, first(trainer), "reward")
+            keep(name, trainer, first(trainer), folder="reward")
 
         for name, settings in [
             ("dpo-sigmoid", dict(loss_type="sigmoid")),
@@ -120,27 +155,21 @@ def main():
             trainer = KTOTrainer(language_model(), language_model(0.5), args=args, train_dataset=Dataset.from_list(RATINGS), processing_class=tokenizer)
             keep(name, trainer, first(trainer))
 
-        for kind in ("dapo", "dr_grpo"):
-            # Its correction multiplies the KL penalty by the ratio.
-            args = config(GRPOConfig, temporary, 4, num_generations=4, loss_type=kind, beta=0.04,
-                          max_completion_length=8, use_bias_correction_kl=False)
-            trainer = GRPOTrainer(language_model(), lambda completions, **_: [0.0] * len(completions), args=args,
-                                  train_dataset=Dataset.from_list([{"prompt": USER}] * 4), processing_class=tokenizer)
-            torch.manual_seed(6)
-            prompt = torch.tensor([tokenizer.apply_chat_template(USER, add_generation_prompt=True, return_dict=False)] * 4)
-            lengths = torch.tensor([8, 3, 5, 1])
-            mask = (torch.arange(8)[None] < lengths[:, None]).long()
-            completion = torch.randint(1, 256, (4, 8)) * mask
-            batch = {
-                "prompt_ids": prompt, "prompt_mask": torch.ones_like(prompt),
-                "completion_ids": completion, "completion_mask": mask,
-                "advantages": torch.tensor([1.2, -0.7, 0.4, -0.9]),
-                "old_per_token_logps": -3 - 2 * torch.rand(4, 8), "ref_per_token_logps": -3 - 2 * torch.rand(4, 8),
-                "num_items_in_batch": mask.sum(),
-            }
-            # Set by train(), which compute_loss expects to be in.
-            trainer.current_gradient_accumulation_steps = 1
-            keep("grpo-" + kind, trainer, batch)
+        halves = (slice(0, 2), slice(2, 4))
+        for kind in ("dapo", "dr_grpo", "grpo"):
+            trainer, batch = policy_trainer(tokenizer, temporary, loss_type=kind)
+            whole = keep("grpo-" + kind, trainer, batch)
+            # Two batches of half the rows, as the accumulated steps of one update, come to the same.
+            trainer, batch = policy_trainer(tokenizer, temporary, loss_type=kind, gradient_accumulation_steps=2)
+            loss, grads = loss_and_gradients(trainer, [some_rows(batch, rows) for rows in halves])
+            assert abs(loss - record["cases"]["grpo-" + kind]["loss"]) < 1e-6
+            for key, grad in grads.items():
+                torch.testing.assert_close(grad, whole[key])
+        trainer, batch = policy_trainer(tokenizer, temporary, loss_type="bnpo", gradient_accumulation_steps=2)
+        keep("grpo-bnpo", trainer, *[some_rows(batch, rows) for rows in halves])
+        for kind in ("grpo", "dapo"):
+            trainer, batch = policy_trainer(tokenizer, temporary, loss_type=kind, importance_sampling_level="sequence")
+            keep(f"grpo-{kind}-sequence", trainer, batch)
     (ROOT / "record.json").write_text(json.dumps(record) + "\n")
 
 

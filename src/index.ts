@@ -461,7 +461,7 @@ export {
   rankingLoss,
 } from './tensor/ops/preference.ts';
 export { gatherRows, reshape } from './tensor/ops/rows.ts';
-export { segmentSum } from './tensor/ops/segments.ts';
+export { segmentBroadcast, segmentSum } from './tensor/ops/segments.ts';
 export {
   empty,
   full,
@@ -528,6 +528,8 @@ export { type PretrainOptions, pretrain } from './train/pretrain/run.ts';
 export { type PretrainSettings, pretrainDefaults } from './train/pretrain/settings.ts';
 export type { GroupBaseline } from './train/rl/advantages.ts';
 export { type GrpoOptions, grpo } from './train/rl/grpo.ts';
+export type { LossAggregation } from './train/rl/loss-aggregation.ts';
+export type { ImportanceSamplingLevel } from './train/rl/policy-loss.ts';
 export { type PpoOptions, ppo } from './train/rl/ppo.ts';
 export {
   type GrpoSettings,

@@ -4,7 +4,7 @@
 ATHANOR_WORDS(athanor::KlEstimator, {"k1", athanor::KlEstimator::kK1}, {"k2", athanor::KlEstimator::kK2},
               {"k3", athanor::KlEstimator::kK3})
 ATHANOR_FIELDS(athanor::ops::PolicyLossInputs, log_probs, old_log_probs, advantages, entropies,
-               reference_log_probs, clip_low, clip_high, dual_clip, entropy_coef, kl_coef, scale,
+               reference_log_probs, weights, clip_low, clip_high, dual_clip, entropy_coef, kl_coef, scale,
                need_gradient)
 
 namespace athanor::binding {

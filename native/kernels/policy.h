@@ -17,6 +17,7 @@ struct PolicyLossArgs {
   const float* advantages;
   const float* entropies;            // null: no entropy bonus
   const float* reference_log_probs;  // null: no KL term
+  const float* weights;              // null: all 1
   float* dlog_probs;                 // null: no gradients
   float* dentropies;                 // null: not wanted
   int64_t count;

@@ -52,9 +52,10 @@ ATHANOR_INLINE void add_token(const PolicyLossArgs& args, int64_t i, PolicyTotal
   double slope = 0;
   double loss = token_loss(args, i, total, slope);
   if (args.entropies != nullptr) loss -= args.entropy_coef * args.entropies[i];
-  total.loss += args.scale * loss;
-  if (args.dlog_probs != nullptr) args.dlog_probs[i] = static_cast<float>(args.scale * slope);
-  if (args.dentropies != nullptr) args.dentropies[i] = static_cast<float>(-args.scale * args.entropy_coef);
+  const double scale = args.weights != nullptr ? args.scale * args.weights[i] : args.scale;
+  total.loss += scale * loss;
+  if (args.dlog_probs != nullptr) args.dlog_probs[i] = static_cast<float>(scale * slope);
+  if (args.dentropies != nullptr) args.dentropies[i] = static_cast<float>(-scale * args.entropy_coef);
 }
 
 ATHANOR_INLINE void merge(PolicyTotals& all, const PolicyTotals& part) {

@@ -90,6 +90,7 @@ policy_loss(const PolicyLossInputs& in) {
   check_per_token("advantages", in.advantages, count);
   if (in.entropies) check_per_token("entropies", *in.entropies, count);
   if (in.reference_log_probs) check_per_token("referenceLogProbs", *in.reference_log_probs, count);
+  if (in.weights) check_per_token("weights", *in.weights, count);
   check_at_least_zero("clipLow", in.clip_low);
   check_at_least_zero("clipHigh", in.clip_high);
   expect(in.dual_clip == 0 || in.dual_clip > 1, ErrorCode::kArgument,
@@ -109,6 +110,7 @@ policy_loss(const PolicyLossInputs& in) {
                                                .advantages = in.advantages.data<float>(),
                                                .entropies = floats(in.entropies),
                                                .reference_log_probs = floats(in.reference_log_probs),
+                                               .weights = floats(in.weights),
                                                .dlog_probs = floats(dlog_probs),
                                                .dentropies = floats(dentropies),
                                                .count = count,

@@ -27,16 +27,17 @@ struct PolicyLossInputs {
   Tensor log_probs, old_log_probs, advantages;
   std::optional<Tensor> entropies = {};
   std::optional<Tensor> reference_log_probs = {};
+  std::optional<Tensor> weights = {};  // default: all 1
   double clip_low, clip_high;
   double dual_clip;  // 0: none
   double entropy_coef, kl_coef, scale;
   bool need_gradient;
 };
 
-/// scale * sum over tokens of max(-A r, -A clip(r, 1 - clip_low, 1 + clip_high)), r = exp(log_probs
-/// - old), bounded by -dual_clip A where A < 0, + kl_coef * k3(log_probs, reference) - entropy_coef
-/// * entropies. A kl_coef other than 0 needs reference_log_probs, an entropy_coef other than 0
-/// needs entropies. Returns the loss, the gradients by log_probs and entropies (with
+/// scale * sum over tokens of weights * (max(-A r, -A clip(r, 1 - clip_low, 1 + clip_high)), r =
+/// exp(log_probs - old), bounded by -dual_clip A where A < 0, + kl_coef * k3(log_probs, reference)
+/// - entropy_coef * entropies). A kl_coef other than 0 needs reference_log_probs, an entropy_coef
+/// other than 0 needs entropies. Returns the loss, the gradients by log_probs and entropies (with
 /// need_gradient), and clipped, approx_kl, ratio_max_deviation, ratio_sum, ratio_min, ratio_max.
 std::tuple<double, std::optional<Tensor>, std::optional<Tensor>,
            std::tuple<double, double, double, double, double, double>>

@@ -22,6 +22,16 @@ export const grpo = defineCommand({
         ['grpo', 'dr-grpo', 'rloo'],
         { default: defaults.baseline },
       ),
+      loss: choice(
+        'how token losses are averaged: over all tokens of the update (dapo), within each response first (grpo), as if all had --max-response-length tokens (dr-grpo), or within each batch first (bnpo)',
+        ['dapo', 'grpo', 'dr-grpo', 'bnpo'],
+        { default: defaults.loss },
+      ),
+      importanceSamplingLevel: choice(
+        'one ratio per token, or one per response (sequence: GSPO)',
+        ['token', 'sequence'],
+        { default: defaults.importanceSamplingLevel },
+      ),
     }),
     ...engineOptions,
   },

@@ -115,7 +115,13 @@ export const ppoDefaults = {
   ptxBatchSize: 2,
 } as const;
 
-export const grpoDefaults = { ...rolloutDefaults, numGenerations: 4, baseline: 'grpo' } as const;
+export const grpoDefaults = {
+  ...rolloutDefaults,
+  numGenerations: 4,
+  baseline: 'grpo',
+  loss: 'dapo',
+  importanceSamplingLevel: 'token',
+} as const;
 
 /** Writes rows, or lines as they are, and returns the file's path. */
 export function jsonl(folder: string, name: string, rows: readonly (object | string)[]): string {

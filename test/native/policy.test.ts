@@ -164,6 +164,8 @@ interface PolicyData {
   advantages: Float32Array;
   entropies: Float32Array;
   reference: Float32Array;
+  /** Default: all 1. */
+  weights?: Float32Array;
 }
 type PolicySetting = readonly [
   clipLow: number,
@@ -220,6 +222,7 @@ function runPolicy(d: PolicyData, setting: PolicySetting, needGradient = true) {
     advantages: f32(d.advantages),
     entropies: entropyCoef !== 0 ? f32(d.entropies) : undefined,
     referenceLogProbs: klCoef !== 0 ? f32(d.reference) : undefined,
+    weights: d.weights && f32(d.weights),
     clipLow,
     clipHigh,
     dualClip,
@@ -264,6 +267,31 @@ describe('policyLoss', () => {
         else expectClose(dentropies!, new Array(n).fill(-scale * setting[3]), ULP, 0, what);
       }
     });
+  });
+
+  it('multiplies all terms of a token by its weight, and no statistic', () => {
+    forSizes((n, what) => {
+      const plain = policyData(n);
+      const weights = randomNormal(n, 12).map(Math.abs);
+      for (const setting of [settings[0]!, settings[3]!]) {
+        const [loss, dlogProbs, dentropies, stats] = runPolicy({ ...plain, weights }, setting);
+        const losses = Array.from(
+          plain.logProbs,
+          (v, i) => tokenLoss(plain, i, v, setting).loss * weights[i]!,
+        );
+        expectClose([loss], [scale * losses.reduce((all, v) => all + v, 0)], 1e-11, 1e-12, `loss ${what}`);
+        const [, slopes, , wantedStats] = runPolicy(plain, setting);
+        const weighted = Array.from(values(slopes!), (v, i) => v * weights[i]!);
+        expectClose(dlogProbs!, weighted, 4 * ULP, 1e-12, `gradient ${what}`);
+        const bonus = Array.from(weights, (weight) => -scale * setting[3] * weight);
+        if (dentropies) expectClose(dentropies, bonus, ULP, 0, what);
+        expect(stats).toEqual(wantedStats);
+      }
+    });
+    const two = policyData(2);
+    expectError('ERR_SHAPE', /\[policyLoss\] expected weights to be \[2\] but it is \[1\]/, () =>
+      runPolicy({ ...two, weights: Float32Array.of(1) }, settings[0]!),
+    );
   });
 
   it('R29: adds up over any split of the tokens', () => {

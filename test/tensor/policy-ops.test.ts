@@ -11,7 +11,7 @@ import {
   valueLoss,
   whiten,
 } from '../../src/tensor/ops/policy.ts';
-import { segmentSum } from '../../src/tensor/ops/segments.ts';
+import { segmentBroadcast, segmentSum } from '../../src/tensor/ops/segments.ts';
 import { keep, parameter, scope, tensor } from '../../src/tensor/tensor.ts';
 import { onEmulator } from '../helpers/device.ts';
 import { collectGarbage } from '../helpers/garbage.ts';
@@ -224,6 +224,7 @@ describe('the policy loss', () => {
       advantages: floats(9),
       referenceLogProbs: floats(10, 12, -2),
       entropies,
+      weights: floats(11, 12, 1),
     };
     const options = { clipLow: 0.3, clipHigh: 0.5, dualClip: 2, entropyCoef: 0.1, klCoef: 0.2, scale: 0.7 };
     expectGradients(
@@ -302,6 +303,15 @@ describe('sums of segments', () => {
     const weights = floats(15, 5);
     const starts = keep(ints(0, 0, 1, 5, 5, 7));
     expectGradients(() => sum(mul(segmentSum(x, starts), weights)), { x });
+  });
+
+  it('go back to each element, with a gradient too', () => {
+    const values = parameter(floats(20, 5));
+    const weights = floats(21, 7);
+    const starts = keep(ints(0, 0, 1, 5, 5, 7));
+    const [, b, c, , e] = values.toFloats();
+    expect([...segmentBroadcast(values, starts).toFloats()]).toEqual([b, c, c, c, c, e, e]);
+    expectGradients(() => sum(mul(segmentBroadcast(values, starts), weights)), { values });
   });
 });
 

@@ -18,6 +18,7 @@ import { type EncodedComparison, encodeComparison } from '../../src/scoring/enco
 import { responseOutput } from '../../src/scoring/response-log-probs.ts';
 import { type ResponseSequence, responseInput } from '../../src/scoring/sequences.ts';
 import { backward } from '../../src/tensor/autograd.ts';
+import { add } from '../../src/tensor/ops/elementwise.ts';
 import { scope, type Tensor } from '../../src/tensor/tensor.ts';
 import { ChatTemplate, type Message } from '../../src/text/chat-template.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
@@ -25,8 +26,9 @@ import { TrainableModel } from '../../src/train/loop/trainable-model.ts';
 import { DpoStage, referencePairs } from '../../src/train/preference/dpo-stage.ts';
 import { KtoStage, referenceRatings } from '../../src/train/preference/kto-stage.ts';
 import { RewardStage } from '../../src/train/preference/reward-stage.ts';
-import { batchPolicyLoss } from '../../src/train/rl/policy-loss.ts';
-import { Rollout } from '../../src/train/rl/rollout.ts';
+import { lossShare } from '../../src/train/rl/loss-aggregation.ts';
+import { batchPolicyLoss, type PolicyLossSettings } from '../../src/train/rl/policy-loss.ts';
+import { Rollout, RolloutBatch } from '../../src/train/rl/rollout.ts';
 import { maxError } from '../helpers/reference.ts';
 
 type Rows = number[][];
@@ -37,10 +39,14 @@ interface Pair {
 }
 interface Recorded {
   rows: { dialogues: { messages: Message[] }[]; pairs: Pair[] };
-  cases: Record<
-    string,
-    { loss: number; batch: Record<string, Rows> & { label: boolean[]; advantages: number[] } }
-  >;
+  cases: Record<string, Case>;
+}
+type Batch = Record<string, Rows> & { label: boolean[]; advantages: number[] };
+interface Case {
+  loss: number;
+  batch: Batch;
+  /** Instead of `batch`: those of one update. */
+  batches?: Batch[];
 }
 
 const root = join(packageRoot, 'test/fixtures/trl');
@@ -188,39 +194,61 @@ describe('KTO', () => {
   });
 });
 
+/** A batch of TRL's as responses with their numbers; prompts have no padding. */
+function rolloutOf(batch: Batch): Rollout {
+  const { prompt_ids, completion_ids, completion_mask, old_per_token_logps, ref_per_token_logps } = batch;
+  const completions = unpadded(completion_ids!, completion_mask!);
+  const sequences = completions.map((tokens, i) => ({
+    prompt: 0,
+    tokens: Int32Array.from([...prompt_ids![i]!, ...tokens]),
+    promptLength: prompt_ids![i]!.length,
+    finished: true,
+  }));
+  const perToken = (rows: Rows) => Float32Array.from(unpadded(rows, completion_mask!).flat());
+  const values = {
+    logProbs: perToken(old_per_token_logps!),
+    referenceLogProbs: perToken(ref_per_token_logps!),
+    advantages: Float32Array.from(completions.flatMap((row, i) => row.map(() => batch.advantages[i]!))),
+    values: new Float32Array(0),
+    returns: new Float32Array(0),
+  };
+  return new Rollout(0, sequences, values, {});
+}
+
 describe('GRPO', () => {
+  const halves = [
+    [0, 1],
+    [2, 3],
+  ];
   it.each([
-    ['dapo: the mean over the tokens of all answers', 'grpo-dapo', 17],
-    ['dr_grpo: the sum over the most tokens that the answers could have', 'grpo-dr_grpo', 4 * 8],
-  ] as const)('%s', (_, name, tokens) => {
+    ['dapo', 'token', 'grpo-dapo', [[0, 1, 2, 3]]],
+    ['dapo', 'token', 'grpo-dapo', halves],
+    ['dr-grpo', 'token', 'grpo-dr_grpo', [[0, 1, 2, 3]]],
+    ['dr-grpo', 'token', 'grpo-dr_grpo', halves],
+    ['grpo', 'token', 'grpo-grpo', [[0, 1, 2, 3]]],
+    ['grpo', 'token', 'grpo-grpo', halves],
+    ['bnpo', 'token', 'grpo-bnpo', halves],
+    ['grpo', 'sequence', 'grpo-grpo-sequence', [[0, 1, 2, 3]]],
+    ['grpo', 'sequence', 'grpo-grpo-sequence', halves],
+    ['dapo', 'sequence', 'grpo-dapo-sequence', halves],
+  ] as const)('%s, one ratio per %s: %s in batches of rows %j', (loss, level, name, rows) => {
     const model = loadModel(folder);
-    const { batch } = of(name);
-    const { prompt_ids, completion_ids, completion_mask, old_per_token_logps, ref_per_token_logps } = batch;
-    const completions = unpadded(completion_ids!, completion_mask!);
-    const sequences = completions.map((tokens, i) => ({
-      prompt: 0,
-      tokens: Int32Array.from([...prompt_ids![i]!, ...tokens]),
-      promptLength: prompt_ids![i]!.length,
-      finished: true,
-    }));
-    const perToken = (rows: Rows) => Float32Array.from(unpadded(rows, completion_mask!).flat());
-    const rollout = new Rollout(
-      0,
-      sequences,
-      {
-        logProbs: perToken(old_per_token_logps!),
-        referenceLogProbs: perToken(ref_per_token_logps!),
-        advantages: Float32Array.from(completions.flatMap((row, i) => row.map(() => batch.advantages[i]!))),
-        values: new Float32Array(0),
-        returns: new Float32Array(0),
-      },
-      {},
-    );
-    const settings = { clipLow: 0.2, clipHigh: 0.2, dualClip: undefined, entropyCoef: 0, gradAccum: 1 };
+    const { batch, batches: several } = of(name);
+    const batches = several
+      ? several.map((half) => new RolloutBatch(rolloutOf(half), [0, 1]))
+      : rows.map((indices) => new RolloutBatch(rolloutOf(batch), indices));
+    const settings: PolicyLossSettings = {
+      ...{ loss, importanceSamplingLevel: level, clipLow: 0.2, clipHigh: 0.2 },
+      ...{ dualClip: undefined, entropyCoef: 0, gradAccum: batches.length },
+    };
+    const shares = batches.map((taken) => lossShare(loss, taken, 8));
+    const scale = 1 / shares.reduce((a, b) => a + b);
     expectRecorded(name, model, () => {
-      const taken = rollout.take(sequences.length, 0);
-      const now = responseOutput(model, responseInput(taken.sequences), 1);
-      return batchPolicyLoss(now, taken, 0.04, 1 / tokens, settings).loss;
+      const losses = batches.map((taken) => {
+        const now = responseOutput(model, responseInput(taken.sequences), 1);
+        return batchPolicyLoss(now, taken, 0.04, scale, settings).loss;
+      });
+      return losses.reduce(add);
     });
   });
 });

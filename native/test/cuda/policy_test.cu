@@ -72,13 +72,14 @@ TEST(each_kl_estimator_is_its_formula) {
 }
 
 struct Tokens {
-  std::vector<float> log_probs, old_log_probs, advantages, entropies, reference;
+  std::vector<float> log_probs, old_log_probs, advantages, entropies, reference, weights;
   explicit Tokens(size_t count)
       : log_probs(normals(count, 1, 0.5f)),
         old_log_probs(normals(count, 2, 0.5f)),
         advantages(normals(count, 3)),
         entropies(normals(count, 4)),
-        reference(normals(count, 5)) {}
+        reference(normals(count, 5)),
+        weights(normals(count, 6)) {}
 };
 
 bool near(double a, double b) { return std::fabs(a - b) <= 1e-12 * (1 + std::fabs(b)); }
@@ -87,7 +88,8 @@ bool near(double a, double b) { return std::fabs(a - b) <= 1e-12 * (1 + std::fab
 void expect_policy_loss(size_t count, double dual_clip, bool has_terms) {
   const Tokens t(count);
   const DeviceArray<float> log_probs(t.log_probs), old(t.old_log_probs), advantages(t.advantages);
-  const DeviceArray<float> entropies(t.entropies), reference(t.reference), slopes(count), dentropies(count);
+  const DeviceArray<float> entropies(t.entropies), reference(t.reference), weights(t.weights);
+  const DeviceArray<float> slopes(count), dentropies(count);
   const double low = 0.2, high = 0.3, entropy_coef = 0.01, kl_coef = 0.1, scale = 0.5;
   const PolicyTotals total =
       kernels().policy_loss({.log_probs = log_probs,
@@ -95,6 +97,7 @@ void expect_policy_loss(size_t count, double dual_clip, bool has_terms) {
                              .advantages = advantages,
                              .entropies = has_terms ? static_cast<float*>(entropies) : nullptr,
                              .reference_log_probs = has_terms ? static_cast<float*>(reference) : nullptr,
+                             .weights = has_terms ? static_cast<float*>(weights) : nullptr,
                              .dlog_probs = slopes,
                              .dentropies = has_terms ? static_cast<float*>(dentropies) : nullptr,
                              .count = static_cast<int64_t>(count),
@@ -119,14 +122,15 @@ void expect_policy_loss(size_t count, double dual_clip, bool has_terms) {
       loss += kl_coef * (std::exp(behind) - 1 - behind) - entropy_coef * t.entropies[i];
       slope -= kl_coef * (std::exp(behind) - 1);
     }
-    expected.loss += scale * loss;
+    const double factor = has_terms ? scale * t.weights[i] : scale;
+    expected.loss += factor * loss;
     expected.clipped += -a * clipped > -a * ratio ? 1 : 0;
     expected.approx_kl += log_ratio * log_ratio / 2;
     expected.ratio_sum += ratio;
     expected.ratio_max_deviation = std::max(expected.ratio_max_deviation, std::fabs(ratio - 1));
     expected.ratio_min = std::min(expected.ratio_min, ratio);
     expected.ratio_max = std::max(expected.ratio_max, ratio);
-    gradient.push_back(scale * slope);
+    gradient.push_back(factor * slope);
   }
   EXPECT(near(total.loss, expected.loss));
   EXPECT(total.clipped == expected.clipped);
@@ -136,7 +140,8 @@ void expect_policy_loss(size_t count, double dual_clip, bool has_terms) {
   EXPECT(near(total.ratio_min, expected.ratio_min));
   EXPECT(near(total.ratio_max, expected.ratio_max));
   EXPECT_CLOSE(slopes.get(), gradient, 1e-7);
-  if (has_terms) EXPECT(dentropies.get()[count / 2] == static_cast<float>(-scale * entropy_coef));
+  const double middle = scale * t.weights[count / 2];
+  if (has_terms) EXPECT(dentropies.get()[count / 2] == static_cast<float>(-middle * entropy_coef));
 }
 
 TEST(the_policy_loss_is_its_formula) {

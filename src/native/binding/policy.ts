@@ -12,6 +12,8 @@ export interface PolicyLossInputs {
   entropies?: NativeTensor | undefined;
   /** Required unless klCoef is 0. */
   referenceLogProbs?: NativeTensor | undefined;
+  /** Default: all 1. */
+  weights?: NativeTensor | undefined;
   clipLow: number;
   clipHigh: number;
   /** 0 turns it off. */

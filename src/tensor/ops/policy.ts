@@ -55,6 +55,8 @@ export interface PolicyLossInputs {
   entropies?: Tensor;
   /** Log-probabilities under the reference; required unless klCoef is 0. */
   referenceLogProbs?: Tensor;
+  /** Factor on all terms of a token, such as one over its response's length. Default: 1. */
+  weights?: Tensor;
 }
 
 /** Coefficients of the policy loss. */
@@ -74,7 +76,7 @@ export interface PolicyLossOptions {
    * GRPO. Default 0.
    */
   klCoef?: number;
-  /** Factor on the sum over tokens. */
+  /** Factor on the weighted sum over tokens. */
   scale: number;
 }
 
@@ -82,7 +84,10 @@ export interface PolicyLossOptions {
 export interface PolicyLossResult {
   /** f32 `[1]` */
   loss: Tensor;
-  /** Statistics of the tokens: sums, except ratioMaxDeviation, ratioMin and ratioMax. */
+  /**
+   * Statistics of the tokens, without weights: sums, except ratioMaxDeviation, ratioMin and
+   * ratioMax.
+   */
   stats: {
     /** Number of tokens where the clipped branch is strictly larger. */
     clipped: number;
@@ -102,7 +107,7 @@ export interface PolicyLossResult {
 
 /**
  * The clipped objective of PPO as a loss (Schulman et al., 2017, equation 7): scale times the sum
- * over tokens of `max(-A r, -A clip(r)) + klCoef * k3 - entropyCoef * entropy` with
+ * over tokens of `weight * (max(-A r, -A clip(r)) + klCoef * k3 - entropyCoef * entropy)` with
  * `r = exp(logProbs - oldLogProbs)`. Differentiable in logProbs and entropies. Throws ERR_ARGUMENT
  * when a coefficient is not 0 and its tensor is missing.
  * @param logProbs f32 `[n]` under the policy that trains
@@ -112,7 +117,7 @@ export function policyLoss(
   inputs: PolicyLossInputs,
   options: PolicyLossOptions,
 ): PolicyLossResult {
-  const { oldLogProbs, advantages, entropies, referenceLogProbs } = inputs;
+  const { oldLogProbs, advantages, entropies, referenceLogProbs, weights } = inputs;
   const { clipLow, clipHigh, dualClip = 0, entropyCoef = 0, klCoef = 0, scale } = options;
   const [value, dlogProbs, dentropies, totals] = native.policyLoss({
     logProbs: logProbs.handle,
@@ -120,6 +125,7 @@ export function policyLoss(
     advantages: advantages.handle,
     entropies: entropies?.handle,
     referenceLogProbs: referenceLogProbs?.handle,
+    weights: weights?.handle,
     clipLow,
     clipHigh,
     dualClip,

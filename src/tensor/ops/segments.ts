@@ -15,3 +15,17 @@ export function segmentSum(x: Tensor, starts: Tensor): Tensor {
   ]);
   return out;
 }
+
+/**
+ * Each segment's value at all of its elements.
+ * @param values f32 `[segments]`
+ * @param starts i32 `[segments + 1]`: where each segment begins, from 0 to n
+ * @returns f32 `[n]`
+ */
+export function segmentBroadcast(values: Tensor, starts: Tensor): Tensor {
+  const out = new Tensor(native.segmentBroadcast(values.handle, starts.handle));
+  record('segmentBroadcast', [values], [out], ([dout]) => [
+    new Tensor(native.segmentSum(dout!.handle, starts.handle)),
+  ]);
+  return out;
+}

@@ -55,6 +55,8 @@ async function prepare(settings: GrpoSettings, context: StageContext): Promise<P
       responsesPerPrompt: settings.numGenerations,
     }),
     kl: new KlController({ coef: settings.klCoef, horizon: 1 }),
+    loss: settings.loss,
+    importanceSamplingLevel: settings.importanceSamplingLevel,
     communicator: context.communicator,
   });
   const parameters = parameterCount(config);
@@ -62,7 +64,12 @@ async function prepare(settings: GrpoSettings, context: StageContext): Promise<P
     stage,
     title: `GRPO of ${settings.model} against ${rewardName(settings)}`,
     parameters,
-    config: { ...rolloutConfig(settings, ready.prompts.trainingCount), baseline: settings.baseline },
+    config: {
+      ...rolloutConfig(settings, ready.prompts.trainingCount),
+      baseline: settings.baseline,
+      loss: settings.loss,
+      importance_sampling_level: settings.importanceSamplingLevel,
+    },
     budget: settings.steps === undefined ? { passes: settings.iterations } : { steps: settings.steps },
     derived: { lr: stageLearningRate('rl', parameters, settings.loraRank) },
     optimizer: { eps: settings.adamEps, epsPlacement: settings.adamEpsPlacement },

@@ -6,6 +6,8 @@ import type { Communicator } from '../../comm/communicator.ts';
 import { native } from '../../native/addon.ts';
 import type { AdvantageEstimator } from './advantage-estimator.ts';
 import type { KlController } from './kl-controller.ts';
+import type { LossAggregation } from './loss-aggregation.ts';
+import type { ImportanceSamplingLevel } from './policy-loss.ts';
 import { PolicyStage } from './policy-stage.ts';
 import type { PreparedRollouts } from './prepare-rollouts.ts';
 import type { PretrainingMix } from './pretraining-mix.ts';
@@ -17,6 +19,8 @@ export interface Algorithm {
   name: 'ppo' | 'grpo';
   estimator: AdvantageEstimator;
   kl: KlController;
+  loss: LossAggregation;
+  importanceSamplingLevel: ImportanceSamplingLevel;
   ptx?: PretrainingMix | undefined;
   communicator: Communicator;
 }
@@ -28,10 +32,12 @@ export interface Algorithm {
 export function makePolicyStage(
   { models, sampler, scorer, prompts }: PreparedRollouts,
   settings: RolloutSettings,
-  { name, estimator, kl, ptx, communicator }: Algorithm,
+  { name, estimator, kl, loss, importanceSamplingLevel, ptx, communicator }: Algorithm,
 ): PolicyStage {
   return new PolicyStage({ communicator, models, sampler, scorer, estimator, kl, ptx }, prompts, {
     name,
+    loss,
+    importanceSamplingLevel,
     batchSize: settings.batchSize,
     gradAccum: settings.gradAccum,
     epochs: settings.epochs,

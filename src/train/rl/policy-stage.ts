@@ -12,6 +12,7 @@ import { requireSameRows, rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from '../loop/stage.ts';
+import { lossShare } from './loss-aggregation.ts';
 import type { PolicyLossSettings } from './policy-loss.ts';
 import { batchLoss, makeRollout, type PpoParts, respond } from './ppo-iteration.ts';
 import type { PromptSet } from './prompts.ts';
@@ -158,7 +159,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 
   lossTokens(batch: RolloutBatch): number {
-    return batch.responseTokens;
+    return lossShare(this.#options.loss, batch, this.#parts.sampler.options.maxResponseLength);
   }
 
   loss(batch: RolloutBatch, scale: number): Tensor {

@@ -91,7 +91,7 @@ export async function makeRollout(
 
 /**
  * Step 5: the loss of one batch, f32 `[1]`.
- * @param scale one divided by the response tokens of the whole minibatch
+ * @param scale one divided by the sum of lossShare() over the batches of the update
  */
 export function batchLoss(
   { models, sampler, estimator, kl, ptx }: PpoParts,

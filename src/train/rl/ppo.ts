@@ -88,6 +88,9 @@ async function prepare(settings: PpoSettings, context: StageContext): Promise<Pr
       responsesPerPrompt: settings.numGenerations,
     }),
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
+    // The loss of the value model is a mean over tokens too.
+    loss: 'dapo',
+    importanceSamplingLevel: 'token',
     ptx: pretraining(settings, config.contextLength),
     communicator: context.communicator,
   });

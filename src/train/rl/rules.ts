@@ -84,4 +84,6 @@ export const grpoRules: SettingRules<GrpoSettings> = {
   ...rolloutRules,
   numGenerations: fixed(rollout, group),
   baseline: bits(word('grpo', 'dr-grpo', 'rloo')),
+  loss: bits(word('dapo', 'grpo', 'dr-grpo', 'bnpo')),
+  importanceSamplingLevel: bits(word('token', 'sequence')),
 };

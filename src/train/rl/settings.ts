@@ -3,6 +3,8 @@ import type { Quantization } from '../../nn/quantized-weights.ts';
 import type { RewardFunction } from '../../scoring/reward-calls.ts';
 import { type TuningSettings, tuningDefaults } from '../loop/settings.ts';
 import type { GroupBaseline } from './advantages.ts';
+import type { LossAggregation } from './loss-aggregation.ts';
+import type { ImportanceSamplingLevel } from './policy-loss.ts';
 
 /** Largest `missingEosValue`: sums and squares of scores must stay numbers of 32 bits. */
 export const LARGEST_SCORE = 1e9;
@@ -154,6 +156,14 @@ export interface GrpoSettings extends RolloutSettings {
    * mean of the others (rloo).
    */
   baseline: GroupBaseline;
+  /**
+   * How token losses are averaged: over all tokens of the update (dapo), within each response first
+   * (grpo), as if all responses had `maxResponseLength` tokens (dr-grpo), or within each batch
+   * first (bnpo).
+   */
+  loss: LossAggregation;
+  /** One ratio per token, or one per response (GSPO). */
+  importanceSamplingLevel: ImportanceSamplingLevel;
 }
 
 /** The defaults of GrpoSettings. */
@@ -163,4 +173,6 @@ export const grpoDefaults = {
   numGenerations: 8,
   klCoef: 0.04,
   baseline: 'grpo',
+  loss: 'dapo',
+  importanceSamplingLevel: 'token',
 } as const satisfies Partial<GrpoSettings>;

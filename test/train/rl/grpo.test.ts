@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readJson } from '../../../src/base/files/read-file.ts';
 import { readMetrics } from '../../../src/report/metrics-log.ts';
 import type { GrpoSettings } from '../../../src/train/rl/settings.ts';
 import { type RlModels, writeRlModels } from '../../helpers/rl-models.ts';
@@ -32,6 +33,26 @@ describe.each([0, 4])('with adapters of rank %i', (loraRank) => {
     expect(Math.max(...logged(out, 'approx_kl'))).toBeGreaterThan(0);
     const { records } = readMetrics(out);
     expect(records.some((record) => 'value_loss' in record || 'value_grad_norm' in record)).toBe(false);
+  });
+});
+
+describe.each([
+  ['dapo', 'token'],
+  ['grpo', 'token'],
+  ['dr-grpo', 'token'],
+  ['bnpo', 'token'],
+  ['grpo', 'sequence'],
+] as const)('the loss %s with a ratio per %s', (loss, importanceSamplingLevel) => {
+  it.each([0, 4])('is recorded, and gives weights of its own, with adapters of rank %i', async (loraRank) => {
+    const { out, result } = await run({ loss, importanceSamplingLevel, loraRank });
+    expect(result.step).toBe(12);
+    expect(logged(out, 'ratio_max_deviation')).toEqual(new Array(12).fill(0));
+    const settings = readJson(join(out, 'run.json')) as { settings: object };
+    expect(settings.settings).toMatchObject({ loss, importanceSamplingLevel });
+    const plain = await run({ loraRank });
+    const isDefault = loss === 'dapo' && importanceSamplingLevel === 'token';
+    const weights = (folder: string) => readFileSync(join(folder, 'model.safetensors'));
+    expect(weights(out).equals(weights(plain.out))).toBe(isDefault);
   });
 });
 

@@ -9,7 +9,10 @@ import { backward } from '../../../src/tensor/autograd.ts';
 import { scale, sum } from '../../../src/tensor/ops/elementwise.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
 import { AdaptedCritic, SeparateCritic, SharedCritic } from '../../../src/train/rl/critic.ts';
+import { GroupEstimator } from '../../../src/train/rl/group-estimator.ts';
 import { KlController } from '../../../src/train/rl/kl-controller.ts';
+import type { LossAggregation } from '../../../src/train/rl/loss-aggregation.ts';
+import type { ImportanceSamplingLevel } from '../../../src/train/rl/policy-loss.ts';
 import { expectSameBits, maxError } from '../../helpers/reference.ts';
 import {
   accumulate,
@@ -97,6 +100,63 @@ describe('R29: splitting a minibatch into batches', () => {
     expectSameGradients(await gradientsOf(options(4, 4), 4), whole);
     expectSameGradients(await gradientsOf(options(1, 16), 16), whole);
   });
+});
+
+describe('R29: how a minibatch is split', () => {
+  const split = (loss: LossAggregation, batchSize: number, level: ImportanceSamplingLevel = 'token') =>
+    gradientsOf(
+      {
+        sampler: { promptsPerRollout: 4, responsesPerPrompt: 4 },
+        estimator: new GroupEstimator({ baseline: 'dr-grpo', responsesPerPrompt: 4 }),
+        stage: {
+          ...{ batchSize, gradAccum: 16 / batchSize, entropyCoef: 0.5 },
+          loss,
+          importanceSamplingLevel: level,
+        },
+      },
+      16 / batchSize,
+    );
+
+  it.each([
+    ['dapo', 'token'],
+    ['grpo', 'token'],
+    ['dr-grpo', 'token'],
+    ['grpo', 'sequence'],
+  ] as const)('changes no gradient of the loss %s with a ratio per %s', async (loss, level) => {
+    const whole = await split(loss, 16, level);
+    expectSameGradients(await split(loss, 4, level), whole);
+    expectSameGradients(await split(loss, 1, level), whole);
+  });
+
+  it('bnpo is dapo for one batch, and grpo for batches of one response', async () => {
+    expectSameGradients(await split('bnpo', 16), await split('dapo', 16));
+    expectSameGradients(await split('bnpo', 1), await split('grpo', 1));
+    await expect(async () =>
+      expectSameGradients(await split('bnpo', 4), await split('dapo', 4)),
+    ).rejects.toThrow();
+  });
+});
+
+it('R14: ratios of whole responses are exactly 1 before an update too', async () => {
+  const { stage } = await makeWorld({
+    stage: { epochs: 2, loss: 'grpo', importanceSamplingLevel: 'sequence' },
+    sampler: { temperature: 0.7 },
+  });
+  const { steps } = await train(stage, { steps: 4 });
+  for (const first of [steps[0]!, steps[2]!]) {
+    expect(first).toMatchObject({
+      approx_kl: 0,
+      clip_fraction: 0,
+      ratio_min: 1,
+      ratio_max: 1,
+      ratio_mean: 1,
+    });
+  }
+  const tokens = await makeWorld({ stage: { epochs: 2, loss: 'grpo' }, sampler: { temperature: 0.7 } });
+  const { steps: plain } = await train(tokens.stage, { steps: 2 });
+  // Differences of tokens cancel in a mean.
+  expect(steps[1]!.approx_kl).toBeGreaterThan(0);
+  expect(steps[1]!.approx_kl).toBeLessThan(plain[1]!.approx_kl!);
 });
 
 it('R41: metrics are means over the tokens that were sampled, whatever the batches', async () => {

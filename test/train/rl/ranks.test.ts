@@ -41,8 +41,21 @@ const kinds: Record<string, () => WorldOptions> = {
     estimator: new GroupEstimator({ baseline: 'grpo', responsesPerPrompt: 4 }),
     stage: { ...stage, name: 'grpo' },
   }),
+  'GRPO, the mean of means of responses': () => grouped({ loss: 'grpo', entropyCoef: 0.01 }),
+  'GRPO, the mean of means of batches': () => grouped({ loss: 'bnpo' }),
+  'GRPO, responses as long as the longest': () => grouped({ loss: 'dr-grpo' }),
+  'GRPO, one ratio per response': () => grouped({ loss: 'grpo', importanceSamplingLevel: 'sequence' }),
   'rollouts of int8 weights': () => ({ dtype: 'bf16', sampler: { quantize: 'int8' }, stage }),
 };
+
+/** Responses of unequal length, with the KL penalty in the loss. */
+function grouped(options: WorldOptions['stage']): WorldOptions {
+  return {
+    sampler: { promptsPerRollout: 4, responsesPerPrompt: 4 },
+    estimator: new GroupEstimator({ baseline: 'grpo', responsesPerPrompt: 4 }),
+    stage: { ...stage, name: 'grpo', ...options },
+  };
+}
 
 const timed = /seconds|_per_second/;
 
@@ -70,7 +83,7 @@ describe.each(Object.keys(kinds))('%s', (kind) => {
   it('has the same bits on 1, 2, 3 and 4 ranks, and each rank draws its own responses', async () => {
     const alone = temporaryFolder();
     await run(selfCommunicator, kind, alone);
-    for (const size of kind === 'GRPO' ? [2, 3, 4] : [3]) {
+    for (const size of kind.startsWith('GRPO') ? [2, 3, 4] : [3]) {
       const out = temporaryFolder();
       const ranks = await Promise.all(
         ranksInProcess(size).map((communicator) => run(communicator, kind, out)),

@@ -91,7 +91,20 @@ const stages: Record<string, () => string[]> = {
     ...['ppo', ...common(), '--value-init', models.reward, '--target-kl', '0.5', '--kl-horizon', '50'],
     ...['--ema-decay', '0.9', '--ptx-data', models.text, '--ptx-batch-size', '1', '--entropy-coef', '0.01'],
   ],
-  grpo: () => ['grpo', ...common(), '--num-generations', '4', '--lora-rank', '4', '--param-dtype', 'bf16'],
+  grpo: () => [
+    'grpo',
+    ...common(),
+    '--num-generations',
+    '4',
+    '--lora-rank',
+    '4',
+    '--param-dtype',
+    'bf16',
+    '--loss',
+    'grpo',
+    '--importance-sampling-level',
+    'sequence',
+  ],
 };
 
 describe.each(Object.keys(stages))('R39: %s, killed and resumed, ends with the same bits', (stage) => {

@@ -188,6 +188,8 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   const set = { encoded: prompts, trainingCount: prompts.length, heldOut, tooLong: 0 };
   const stage = new PolicyStage(parts, set, {
     name: 'ppo',
+    loss: 'dapo',
+    importanceSamplingLevel: 'token',
     batchSize: 16,
     gradAccum: 1,
     epochs: 1,
