@@ -16,6 +16,8 @@ export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
 export interface AdapterConfig {
   /** Where its author had the base model: a folder, or a name of the Hugging Face Hub. */
   readonly base: string | undefined;
+  /** The rank of a module; undefined where an expression in rank_pattern may decide it. */
+  readonly rankOf: (module: string) => number | undefined;
   /** `alpha / rank`, or `alpha / sqrt(rank)` with rsLoRA, for a module of this rank. */
   readonly scaleOf: (module: string, rank: number) => number;
   /** Whether linear layers have magnitudes (DoRA). */
@@ -56,10 +58,13 @@ export function readAdapterConfig(folder: string): AdapterConfig {
   }
   const useRoot = boolean(json, 'use_rslora', path);
   const alpha = number(json.lora_alpha ?? 8, 'lora_alpha', path);
-  const alphas = pattern(json, 'alpha_pattern', path);
+  const alphas = pattern(json, 'alpha_pattern', path, (name) =>
+    refuse(path, `the expression ${quoted(name)} in alpha_pattern`, 'name modules in full'),
+  );
   const base = json.base_model_name_or_path;
   return {
     base: typeof base === 'string' && base !== '' ? base : undefined,
+    rankOf: ranks(json, path),
     scaleOf: (module, rank) => (alphas(module) ?? alpha) / (useRoot ? Math.sqrt(rank) : rank),
     isDora: boolean(json, 'use_dora', path),
     tokenIndices: tokenIndices(json.trainable_token_indices ?? null, path),
@@ -85,7 +90,20 @@ function fail(path: string, problem: string): never {
 
 function number(value: JsonValue, key: string, path: string): number {
   if (typeof value !== 'number') fail(path, `expected ${key} to be a number but it is ${quoted(value)}`);
+  if (!Number.isFinite(Math.fround(value))) fail(path, `expected ${key} to be finite but it is ${value}`);
   return value;
+}
+
+function ranks(json: JsonObject, path: string): AdapterConfig['rankOf'] {
+  const rank = number(json.r ?? 8, 'r', path);
+  if (!Number.isSafeInteger(rank) || rank < 1) {
+    fail(path, `expected r to be a whole number of at least 1 but it is ${rank}`);
+  }
+  let hasExpressions = false;
+  const named = pattern(json, 'rank_pattern', path, () => {
+    hasExpressions = true;
+  });
+  return (module) => named(module) ?? (hasExpressions ? undefined : rank);
 }
 
 function boolean(json: JsonObject, key: string, path: string): boolean {
@@ -98,15 +116,24 @@ function boolean(json: JsonObject, key: string, path: string): boolean {
 /**
  * The values of a table by module name. peft takes the first key that is the whole name or its last
  * parts. A key is a regular expression there. Names are read here, in which a dot is any character.
+ * @param onExpression called for a key that is another expression; it fits no module
  */
-function pattern(json: JsonObject, key: string, path: string): (module: string) => number | undefined {
+function pattern(
+  json: JsonObject,
+  key: string,
+  path: string,
+  onExpression: (name: string) => void,
+): (module: string) => number | undefined {
   const table = json[key] ?? {};
   if (typeof table !== 'object' || Array.isArray(table)) fail(path, `${key} is not an object`);
-  const entries = Object.entries(table).map(([name, value]) => {
-    if (!/^[\w.-]+$/.test(name))
-      refuse(path, `the expression ${quoted(name)} in ${key}`, 'name modules in full');
-    return { expression: new RegExp(`^(?:.*\\.)?${name}$`), value: number(value!, `${key}.${name}`, path) };
-  });
+  const isName = (name: string) => /^\^?[\w.-]+$/.test(name);
+  for (const name of Object.keys(table)) if (!isName(name)) onExpression(name);
+  const entries = Object.entries(table)
+    .filter(([name]) => isName(name))
+    .map(([name, value]) => {
+      const expression = new RegExp(`^(?:.*\\.)?${name}$`);
+      return { expression, value: number(value!, `${key}.${name}`, path) };
+    });
   return (module) => entries.find(({ expression }) => expression.test(module))?.value;
 }
 

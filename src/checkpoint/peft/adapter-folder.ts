@@ -68,10 +68,22 @@ export class AdapterFolder implements Disposable {
     this.#file = SafetensorsFile.open(path);
     try {
       this.changes = changesIn([...this.#file.tensors.keys()], path);
+      this.#requireRanks();
       if (this.config.isDora) requireMagnitudes(this.changes, path);
     } catch (error) {
       this.#file.close();
       throw error;
+    }
+  }
+
+  #requireRanks(): void {
+    for (const { module, lowRank } of this.changes.values()) {
+      if (!lowRank) continue;
+      const wanted = this.config.rankOf(module);
+      const [rank] = this.shapeOf(lowRank.a);
+      if (wanted !== undefined && rank !== wanted) {
+        fail(this.#file.path, `${module} has rank ${rank}, and ${ADAPTER_CONFIG} says ${wanted}`);
+      }
     }
   }
 

@@ -95,8 +95,43 @@ describe('an adapter that cannot be merged is refused', () => {
     ['layers copied', { layer_replication: [[0, 1]] }, /layer_replication/],
     ['an expression', { alpha_pattern: { '(a+)+b': 3 } }, /expression "\(a\+\)\+b" in alpha_pattern/],
     ['an alpha that is no number', { lora_alpha: 'x' }, /expected lora_alpha to be a number/],
+    ['an alpha beyond f32', { lora_alpha: 1e39 }, /expected lora_alpha to be finite but it is 1e\+39/],
+    [
+      'an alpha of a module beyond f32',
+      { alpha_pattern: { q_proj: 1e39 } },
+      /alpha_pattern\.q_proj to be fin/,
+    ],
+    ['a rank that is none', { r: 0.5 }, /expected r to be a whole number of at least 1 but it is 0.5/],
+    [
+      'a rank that its tensors do not have',
+      { r: 5 },
+      /model\.layers\.\d\.\S+ has rank \d, and adapter_config\.json says 5/,
+    ],
+    [
+      'a rank that the tensors of one module do not have',
+      { rank_pattern: { '^model.layers.1.mlp.up_proj': 7 } },
+      /model\.layers\.1\.mlp\.up_proj has rank \d, and adapter_config\.json says 7/,
+    ],
   ])('%s', async (_, fields, message) => {
     await expect(merge(changed((config) => Object.assign(config, fields)))).rejects.toThrow(message);
+  });
+
+  it.each([
+    ['1e999', /adapter_config\.json: expected lora_alpha to be finite but it is Infinity/],
+    ['Infinity', /adapter_config\.json: it is not JSON: .*Infinity/],
+    ['NaN', /adapter_config\.json: it is not JSON: .*NaN/],
+  ])('an alpha of %s', async (written, message) => {
+    const folder = changed(() => {});
+    const path = join(folder, 'adapter_config.json');
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/"lora_alpha":[^,}]+/, `"lora_alpha":${written}`));
+    await expect(merge(folder)).rejects.toThrow(message);
+  });
+
+  it('but not for an expression in rank_pattern, since its tensors have their ranks', async () => {
+    const folder = changed((config) => {
+      Object.assign(config, { r: 5, rank_pattern: { '.*_proj': 9 } });
+    });
+    expect(existsSync((await merge(folder)).base!)).toBe(true);
   });
 
   it('without its base model, which is then named', async () => {
