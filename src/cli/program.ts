@@ -94,7 +94,22 @@ function commandLine(command: Command): string {
   return command.parent ? `${commandLine(command.parent)} ${command.name()}` : command.name();
 }
 
-function translate(error: CommanderError, command: Command): AthanorError {
+/**
+ * For a command that takes another one with its options (launch): the same words with the -- before
+ * that command which tells the two apart. Undefined where it is there, or where no command is.
+ */
+function separated(args: readonly string[], command: Command, table: CommandTable): string | undefined {
+  if (args.includes('--') || !command.registeredArguments.some(({ variadic }) => variadic)) return undefined;
+  const at = args.findIndex((word, i) => i > 0 && Object.hasOwn(table, word));
+  if (at < 0) return undefined;
+  return ['athanor', ...args.slice(0, at), '--', ...args.slice(at)].join(' ');
+}
+
+function translate(
+  error: CommanderError,
+  command: Command,
+  { args, table }: { args: readonly string[]; table: CommandTable },
+): AthanorError {
   const quoted = /'([^']*)'/.exec(error.message)?.[1] ?? '';
   const help = `see ${commandLine(command)} --help`;
   switch (error.code) {
@@ -106,10 +121,17 @@ function translate(error: CommanderError, command: Command): AthanorError {
         names.map((name) => name.replace(/^--/, '')),
       );
       const close = nearest(given, names);
+      const meant = separated(args, command, table);
       return new AthanorError(
         'ERR_OPTION',
         `unknown option ${quoted}`,
-        renamed ? `its new name is --${renamed}` : close ? `did you mean ${close}?` : help,
+        meant
+          ? `write the command and its options after --: ${meant}`
+          : renamed
+            ? `its new name is --${renamed}`
+            : close
+              ? `did you mean ${close}?`
+              : help,
       );
     }
     case 'commander.help': {
@@ -151,7 +173,7 @@ export async function selectCommand(
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.helpDisplayed' || error.code === 'commander.version') return undefined;
-    throw translate(error, command);
+    throw translate(error, command, { args, table });
   }
   return module && { module, command, args: command.args };
 }

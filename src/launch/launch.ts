@@ -103,10 +103,13 @@ function indented(text: string): string {
   return text.replaceAll(/^/gm, '  ');
 }
 
-function failedLaunch(failure: string, { code }: RankEnd, { out, logDir }: LaunchOptions, ranks: number) {
-  const isRun = out !== undefined && existsSync(join(out, 'run.json'));
+function failedLaunch(failure: string, cause: RankEnd, { out, logDir }: LaunchOptions, ranks: number) {
+  const { code, report } = cause;
+  const isRun = out !== undefined && existsSync(join(out, 'run.json')) && code !== 2;
+  // An error that the rank itself had comes again. A lost rank or a death need not.
+  const first = report && !report.isAboutOther ? 'when that is put right, ' : '';
   const remedy = isRun
-    ? `continue the run with the same command and --resume; the other logs are in ${logDir}`
+    ? `${first}continue the run with the same command and --resume; the other logs are in ${logDir}`
     : `the logs of the other ranks are in ${logDir}`;
   const others = ranks > 1 ? 'the other ranks were stopped: ' : '';
   return new AthanorError(finalCodes[code ?? 0] ?? 'ERR_STATE', `${others}${failure}`, remedy);

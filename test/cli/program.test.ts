@@ -46,6 +46,12 @@ describe('wrong usage exits with 2 and says what was meant', () => {
     [['info', '--jsn'], 'unknown option --jsn [ERR_OPTION]', 'did you mean --json?'],
     [['info', '--thread=2'], 'unknown option --thread=2 [ERR_OPTION]', 'did you mean --threads?'],
     [['info', '--zzzzzz'], 'unknown option --zzzzzz [ERR_OPTION]', 'see athanor info --help'],
+    [
+      ['launch', '-n', '2', 'data', 'prepare', 'corpus.txt', '--out', 'data'],
+      'unknown option --out [ERR_OPTION]',
+      'after --: athanor launch -n 2 -- data prepare corpus.txt --out data',
+    ],
+    [['launch', '-n', '2', '--elastc', '--', 'sft'], 'unknown option --elastc', 'did you mean --elastic?'],
     [['info', 'x'], /too many arguments .* \[ERR_OPTION\]/, 'see athanor info --help'],
     [['info', '--threads'], '--threads <n> needs a value [ERR_OPTION]', 'see athanor info --help'],
     [['info', '--threads', 'two'], '--threads expects a whole number between 1 and 1024 but got "two"', ''],

@@ -1,7 +1,7 @@
 /** `athanor launch` with real processes on this machine, over TCP. */
 import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -133,6 +133,26 @@ describe('a launched run', () => {
         /rank 1 ended with exit code 7; its last lines, in .*rank-1\.log:\n {2}out of luck/,
       ),
     });
+  });
+
+  it.each([
+    [1, 'ERR_FORMAT', /^when that is put right, continue the run with the same command and --resume/],
+    [1, 'ERR_COMM_LOST', /^continue the run with the same command and --resume/],
+    [2, 'ERR_OPTION', /^the logs of the other ranks are in/],
+  ])('that ends with %i for %s says what can be done', async (exit, code, remedy) => {
+    const program = join(root, `${code}.mjs`);
+    writeFileSync(
+      program,
+      `import { reportError } from ${JSON.stringify(distOf('launch/launched.js'))};
+       import { AthanorError } from ${JSON.stringify(distOf('base/errors.js'))};
+       reportError(new AthanorError('${code}', 'out of luck'));
+       process.exit(${exit});`,
+    );
+    const folder = join(root, code);
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'run.json'), '{}');
+    const { result } = launchHere(code, { program: [process.execPath, program], ranks: 2 });
+    await expect(result).rejects.toMatchObject({ remedy: expect.stringMatching(remedy) });
   });
 
   it.each([0, 1])('names the rank that was killed when rank %i, which lost it, ends first', async (first) => {

@@ -29,7 +29,13 @@ import { forgetRun, readRun, writeRun } from './run-file.ts';
 import { checkInputs, hasInputs, type RunInput, recordInputs } from './run-inputs.ts';
 import { requireSameData, requireSameRun } from './same-run.ts';
 import type { SettingRules } from './setting-rules.ts';
-import type { CommonSettings, EpochSettings, LoraSettings, StageOptions } from './settings.ts';
+import {
+  type CommonSettings,
+  commonDefaults,
+  type EpochSettings,
+  type LoraSettings,
+  type StageOptions,
+} from './settings.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
 import { Trainer, type TrainerOptions, type TrainResult } from './trainer.ts';
 
@@ -236,6 +242,9 @@ async function train<Settings extends CommonSettings, Batch>(
   const { stage, notes = [] } = prepared;
   const report = new LiveReport(out, reportOf(settings, prepared, historyOf(run, checkpoint?.step ?? 0)));
   emit({ type: 'start', stage: kind.name, title: prepared.title, fields: prepared.fields ?? [] });
+  if (settings.zero > commonDefaults.zero && communicator.size === 1) {
+    context.console.note(`\`zero\` ${settings.zero} has no effect on one rank, which has everything`);
+  }
   const texts = changeTexts(changes);
   for (const note of [...notes, ...texts.notes]) context.console.note(note);
   for (const warning of texts.warnings) context.console.warn(warning);

@@ -59,6 +59,16 @@ async function begun(extra: Partial<SftOptions> = {}): Promise<string> {
   return out;
 }
 
+it.each([
+  [3, '`zero` 3 has no effect on one rank, which has everything'],
+  [2, '`zero` 2 has no effect on one rank, which has everything'],
+  [1, undefined],
+])('`zero` %i of one process is told of', async (zero, note) => {
+  const out = join(temporaryFolder(), 'run');
+  const { said } = await run({ ...settings(), steps: 1, zero, out });
+  expect(said.split('\n').find((text) => text.includes('zero'))).toBe(note && `note: ${note}`);
+});
+
 const record = (out: string) =>
   JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')) as {
     settings: Record<string, unknown>;
