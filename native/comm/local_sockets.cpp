@@ -30,17 +30,10 @@ struct Greeting {
   Secret secret;
 };
 
-Endpoint own_end(const Socket& socket) {
-  Endpoint own;
-  own.length = sizeof own.address;
-  getsockname(socket.descriptor(), reinterpret_cast<sockaddr*>(&own.address), &own.length);
-  return own;
-}
-
 /// Whether both ends have one address. Both ends of a connection need not see the same, behind a
 /// translation of addresses.
 bool is_on_one_machine(const Socket& socket) {
-  Endpoint ends[2] = {own_end(socket), peer_of(socket)};
+  Endpoint ends[2] = {own_end_of(socket), peer_of(socket)};
   for (Endpoint& end : ends) end.set_port(0);
   if (ends[0].address.ss_family != ends[1].address.ss_family) return false;
   if (ends[0].address.ss_family == AF_INET) {
@@ -71,7 +64,7 @@ Offer offer_of(const Socket& listener) {
   Offer offer{};
   if (!listener.is_open() || getrandom(offer.secret, sizeof offer.secret, 0) != sizeof offer.secret)
     return offer;
-  const Endpoint own = own_end(listener);
+  const Endpoint own = own_end_of(listener);
   if (own.length > sizeof offer.address) return offer;
   std::memcpy(&offer.address, &own.address, own.length);
   offer.length = own.length;

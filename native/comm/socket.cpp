@@ -53,6 +53,13 @@ Socket bound_socket(int port, int family) {
   return socket;
 }
 
+Endpoint end_of(const Socket& socket, decltype(getsockname) get) {
+  Endpoint end;
+  end.length = sizeof end.address;
+  get(socket.descriptor(), reinterpret_cast<sockaddr*>(&end.address), &end.length);
+  return end;
+}
+
 }  // namespace
 
 void Socket::reset() {
@@ -88,11 +95,10 @@ Socket listen_on(int port) {
 }
 
 int port_of(const Socket& listener) {
-  Endpoint own;
-  own.length = sizeof own.address;
-  getsockname(listener.descriptor(), reinterpret_cast<sockaddr*>(&own.address), &own.length);
-  return ntohs(own.address.ss_family == AF_INET ? reinterpret_cast<sockaddr_in&>(own.address).sin_port
-                                                : reinterpret_cast<sockaddr_in6&>(own.address).sin6_port);
+  const Endpoint own = own_end_of(listener);
+  return ntohs(own.address.ss_family == AF_INET
+                   ? reinterpret_cast<const sockaddr_in&>(own.address).sin_port
+                   : reinterpret_cast<const sockaddr_in6&>(own.address).sin6_port);
 }
 
 Socket connect_to(const Endpoint& endpoint, const Limit& limit) {
@@ -136,12 +142,9 @@ std::vector<Endpoint> resolve(const std::string& host, int port) {
   return all;
 }
 
-Endpoint peer_of(const Socket& socket) {
-  Endpoint peer;
-  peer.length = sizeof peer.address;
-  getpeername(socket.descriptor(), reinterpret_cast<sockaddr*>(&peer.address), &peer.length);
-  return peer;
-}
+Endpoint peer_of(const Socket& socket) { return end_of(socket, getpeername); }
+
+Endpoint own_end_of(const Socket& socket) { return end_of(socket, getsockname); }
 
 bool send_all(const Socket& socket, const void* data, size_t bytes, const Limit& limit) {
   const char* next = static_cast<const char*>(data);

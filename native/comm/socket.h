@@ -53,6 +53,7 @@ Socket accept_from(const Socket& listener, const Limit& limit);
 /// Empty where the name is not known (yet).
 std::vector<Endpoint> resolve(const std::string& host, int port);
 Endpoint peer_of(const Socket& socket);
+Endpoint own_end_of(const Socket& socket);
 /// All bytes, or false: the limit was over or the other side closed.
 bool send_all(const Socket& socket, const void* data, size_t bytes, const Limit& limit);
 bool receive_all(const Socket& socket, void* data, size_t bytes, const Limit& limit);

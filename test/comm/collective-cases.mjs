@@ -117,3 +117,9 @@ export const hashOf = (values) =>
   createHash('sha256')
     .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
     .digest('hex');
+
+/** The errors of the calls in the scenario `arguments` of rank-child.mjs. */
+export const argumentCodes = [
+  ...['ERR_DTYPE', 'ERR_SHAPE', 'ERR_SHAPE', 'ERR_SHAPE', 'ERR_DTYPE', 'ERR_ARGUMENT'],
+  ...['ERR_DTYPE', 'ERR_ARGUMENT'],
+];

@@ -15,9 +15,10 @@ interface Cases {
   titleOf(one: object): string;
   resultOf(one: object, rank: number, size: number): TypedArray;
   hashOf(values: TypedArray): string;
+  argumentCodes: string[];
 }
 const url = pathToFileURL(join(packageRoot, 'test/comm/collective-cases.mjs')).href;
-const { cases, titleOf, resultOf, hashOf } = (await import(url)) as Cases;
+const { cases, titleOf, resultOf, hashOf, argumentCodes } = (await import(url)) as Cases;
 
 function expectSuccess(run: RankRun): void {
   expect(
@@ -61,17 +62,7 @@ describe.each(launchers)('ranks by %s', (launcher) => {
   it('refuses tensors that do not fit, before anything is sent', async () => {
     const run = await runRanks(launcher, 2, 'arguments');
     expectSuccess(run);
-    const codes = [
-      'ERR_DTYPE',
-      'ERR_SHAPE',
-      'ERR_SHAPE',
-      'ERR_SHAPE',
-      'ERR_DTYPE',
-      'ERR_ARGUMENT',
-      'ERR_DTYPE',
-      'ERR_ARGUMENT',
-    ];
-    for (const found of run.found) expect(found!.codes).toEqual(codes);
+    for (const found of run.found) expect(found!.codes).toEqual(argumentCodes);
   });
 
   it('names both sides where ranks start different operations', async () => {
