@@ -7,12 +7,12 @@
 namespace athanor::binding {
 namespace {
 
-// A sweep asks after every object, some 50 ns each. It pays when this much was handed over, or a
-// quarter of what is alive.
-constexpr int64_t kSweepBytes = int64_t{64} << 20;
+// A sweep asks after every object, some 50 ns each. It pays when a quarter of what is alive was
+// handed over, within these bounds.
+constexpr int64_t kLeastSweep = int64_t{64} << 20, kMostSweep = int64_t{512} << 20;
 // V8 does not know the sizes of tensors: with them it would collect in every training step, and its
-// marking threads take a core. It is made to when so much more is alive, or half of what was.
-constexpr int64_t kCollectBytes = int64_t{192} << 20;
+// marking threads take a core. It is made to when half as much again is alive, within these bounds.
+constexpr int64_t kLeastGrowth = int64_t{192} << 20, kMostGrowth = int64_t{1} << 30;
 // What an object costs beside its tensor, about.
 constexpr int64_t kObjectBytes = 1 << 10;
 // Beyond the limit of any heap, so that V8 collects at once and completely.
@@ -32,10 +32,10 @@ void ReclaimList::hand_over(Napi::Env env, int64_t bytes) {
   const int64_t before = *alive_;
   *alive_ += bytes;
   unswept_ += bytes + kObjectBytes;
-  if (unswept_ <= std::max(kSweepBytes, before / 4)) return;
+  if (unswept_ <= std::clamp(before / 4, kLeastSweep, kMostSweep)) return;
   sweep(env);
   collected_ = std::min(collected_, *alive_);
-  if (*alive_ - collected_ > std::max(kCollectBytes, collected_ / 2)) collect(env);
+  if (*alive_ - collected_ > std::clamp(collected_ / 2, kLeastGrowth, kMostGrowth)) collect(env);
 }
 
 bool ReclaimList::collect(Napi::Env env) {
