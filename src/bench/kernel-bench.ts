@@ -168,6 +168,9 @@ function* cases(device: 'cpu' | 'cuda'): Generator<NamedCase> {
         [8, 256, 6, 64],
         [2, 1024, 12, 64],
         [2, 1024, 6, 128],
+        // Gemma 3 and Gemma 2.
+        [2, 1024, 4, 256],
+        [2, 1024, 4, 256, 50],
       ] as const) {
         yield ['attention_forward', () => attention(dtype, 'forward', shape)];
         yield ['attention_backward', () => attention(dtype, 'backward', shape)];
@@ -223,7 +226,7 @@ function quantizedLinear(dtype: DType, [m, outputs, k]: readonly [number, number
 function attention(
   dtype: DType,
   pass: 'forward' | 'backward',
-  [batch, t, heads, dim]: readonly [number, number, number, number],
+  [batch, t, heads, dim, softcap]: readonly [number, number, number, number, number?],
 ): Case {
   const qkv = random([batch * t, 3 * heads * dim], dtype);
   const cu = native.empty([batch + 1], 'i32');
@@ -231,7 +234,7 @@ function attention(
     cu,
     Int32Array.from({ length: batch + 1 }, (_, i) => i * t),
   );
-  const inputs = { qkv, cuSeqlens: cu, heads, kvHeads: heads, scale: 1 / Math.sqrt(dim) };
+  const inputs = { qkv, cuSeqlens: cu, heads, kvHeads: heads, scale: 1 / Math.sqrt(dim), softcap };
   const [out, lse] = native.attentionForward(inputs);
   // Causal attention computes half of the square: 2 products forward and 5 backward.
   const work = batch * heads * t * (t + 1) * dim * (pass === 'forward' ? 2 : 5);
@@ -241,7 +244,7 @@ function attention(
       : [native.attentionBackward({ dout: out, out, lse, ...inputs })];
   return {
     dtype,
-    shape: `${batch}x${t}, ${heads} heads of ${dim}`,
+    shape: `${batch}x${t}, ${heads} heads of ${dim}${softcap === undefined ? '' : `, cap ${softcap}`}`,
     work,
     unit: 'flop',
     run,

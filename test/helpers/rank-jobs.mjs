@@ -18,7 +18,7 @@ import {
   tensor,
 } from '../../dist/index.js';
 import { native } from '../../dist/native/addon.js';
-import { setThreads } from '../../dist/native/engine.js';
+import { setDevice, setThreads } from '../../dist/native/engine.js';
 
 const [list, folder] = process.argv.slice(2);
 
@@ -125,6 +125,7 @@ async function measure({ settings: { config, zero } }, communicator) {
 
 // There are more ranks than cores.
 setThreads(1);
+setDevice(process.env.TEST_DEVICE ?? 'cpu');
 const ranks = await joinRanks();
 const found = {};
 for (const job of JSON.parse(readFileSync(list, 'utf8')))

@@ -25,8 +25,15 @@ export type JobFound =
 /** By rank and job. */
 export type RanksFound = Record<string, JobFound>[];
 
-/** Does all jobs on `count` ranks. Throws what the ranks wrote when one fails. */
-export async function runJobsOnRanks(count: number, jobs: readonly RankJob[]): Promise<RanksFound> {
+/**
+ * Does all jobs on `count` ranks, on the device `TEST_DEVICE` of the environment if it is there.
+ * Throws what the ranks wrote when one fails.
+ */
+export async function runJobsOnRanks(
+  count: number,
+  jobs: readonly RankJob[],
+  env: Record<string, string> = {},
+): Promise<RanksFound> {
   const folder = mkdtempSync(join(tmpdir(), 'athanor-rank-jobs-'));
   try {
     const list = join(folder, 'jobs.json');
@@ -34,7 +41,7 @@ export async function runJobsOnRanks(count: number, jobs: readonly RankJob[]): P
     const port = String(await freePort());
     const child = join(packageRoot, 'test/helpers/rank-jobs.mjs');
     const ranks = Array.from({ length: count }, (_, rank) =>
-      runNode([child, list, folder], { env: variables(rank, count, port) }),
+      runNode([child, list, folder], { env: { ...variables(rank, count, port), ...env } }),
     );
     const ended = await Promise.all(ranks);
     if (ended.some(({ code }) => code !== 0)) throw new Error(ended.map(({ stderr }) => stderr).join('\n'));

@@ -46,13 +46,11 @@ const cases: Case[] = [
   { heads: 2, kvHeads: 1, headDim: 24, lengths: [200, 65], window: 65 },
   { heads: 1, kvHeads: 1, headDim: 16, lengths: [300, 140], window: 130 },
   { heads: 2, kvHeads: 2, headDim: 16, lengths: [70, 66], window: 1000 },
-  // The CUDA kernels have no cap.
-  ...(onCuda
-    ? []
-    : [
-        { heads: 2, kvHeads: 1, headDim: 16, lengths: [3, 70], softcap: 1.5 },
-        { heads: 1, kvHeads: 1, headDim: 256, lengths: [130], softcap: 0.5, window: 20 },
-      ]),
+  // Caps, and the heads of Gemma.
+  { heads: 2, kvHeads: 1, headDim: 16, lengths: [3, 70], softcap: 1.5 },
+  { heads: 2, kvHeads: 1, headDim: 64, lengths: [3, 70], softcap: 50 },
+  { heads: 2, kvHeads: 1, headDim: 256, lengths: [70, 9] },
+  { heads: 1, kvHeads: 1, headDim: 256, lengths: [130], softcap: 0.5, window: 20 },
 ];
 // On CUDA, which may be emulated, the short ones.
 const isShort = (c: Case) => !onCuda || c.window === undefined || total(c.lengths) <= 210;

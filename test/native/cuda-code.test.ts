@@ -20,14 +20,17 @@ const ceilings: [name: string, registers: number][] = [
   ['wgmma_kernelILi128ELi1E', 248], // 256 threads, once
   ['mma_kernelILi64E', 255],
   ['mma_kernelILi128E', 255],
+  ['mma_kernelILi256E', 255],
   ['17wgmma_keys_kernelILi64E', 128], // 512 threads, once
   ['17wgmma_keys_kernelILi128E', 168], // 384 threads, once
   ['20wgmma_queries_kernelILi64E', 168],
   ['20wgmma_queries_kernelILi128E', 168],
   ['11keys_kernelILi64E', 255],
   ['11keys_kernelILi128E', 255],
+  ['11keys_kernelILi256E', 255],
   ['14queries_kernelILi64E', 168],
   ['14queries_kernelILi128E', 168],
+  ['14queries_kernelILi256E', 255],
   ['17statistics_kernel', 64], // of attention's backward pass
   ['15NormForwardArgs', 80], // layer norm and RMS norm
   ['16NormBackwardArgs', 168], // a row in registers: it is read once

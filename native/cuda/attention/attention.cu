@@ -12,15 +12,19 @@
 namespace athanor::cuda {
 namespace {
 
+bool is_for_wgmma(int64_t head_dim, float softcap) {
+  return (head_dim == 64 || head_dim == 128) && softcap == 0;
+}
+
 void check(const AttentionShape& shape, AttentionPath path) {
   expect(shape.dtype == DType::kBF16, ErrorCode::kDtype, "takes bf16 on CUDA but got ",
          dtype_name(shape.dtype), "; use the dtype bf16");
-  expect(shape.head_dim % 8 == 0 && shape.head_dim <= 128, ErrorCode::kShape,
-         "takes head sizes that are multiples of 8 up to 128 on CUDA but got ", shape.head_dim);
-  expect(shape.softcap == 0, ErrorCode::kArgument,
-         "has no cap of scores on CUDA, which models such as Gemma 2 need; use the device cpu");
-  expect(path == AttentionPath::kMma || shape.head_dim == 64 || shape.head_dim == 128, ErrorCode::kShape,
-         "takes head sizes 64 and 128 with wgmma but got ", shape.head_dim);
+  expect(shape.head_dim % 8 == 0 && shape.head_dim <= 256, ErrorCode::kShape,
+         "takes head sizes that are multiples of 8 up to 256 on CUDA but got ", shape.head_dim);
+  if (path == AttentionPath::kMma) return;
+  expect(is_for_wgmma(shape.head_dim, shape.softcap), ErrorCode::kShape,
+         "takes head sizes 64 and 128 without a cap of scores with wgmma but got ", shape.head_dim,
+         " and a cap of ", shape.softcap);
 }
 
 ForwardArgs forward_args(const AttentionShape& s, const void* qkv, void* out, float* lse) {
@@ -34,7 +38,8 @@ ForwardArgs forward_args(const AttentionShape& s, const void* qkv, void* out, fl
   args.heads = static_cast<int>(s.heads);
   args.kv_heads = static_cast<int>(s.kv_heads);
   args.head_dim = static_cast<int>(s.head_dim);
-  args.scale_log2 = s.scale * kLog2E;
+  args.cap_exponent = cap_exponent(s);
+  args.scale_log2 = scale_log2(s);
   args.window = static_cast<int>(s.window);
   return args;
 }
@@ -107,22 +112,22 @@ template <AttentionPath kPath>
 constexpr AttentionKernels kKernels = {forward_by<kPath>, backward_by<kPath>, cached_by<kPath>};
 
 void forward_by_device(const AttentionShape& shape, const void* qkv, void* out, float* lse) {
-  forward(shape, qkv, out, lse, attention_path(shape.head_dim));
+  forward(shape, qkv, out, lse, attention_path(shape.head_dim, shape.softcap));
 }
 void backward_by_device(const AttentionShape& shape, const void* dout, const void* qkv, const void* out,
                         const float* lse, void* dqkv) {
-  backward(shape, dout, qkv, out, lse, dqkv, attention_path(shape.head_dim));
+  backward(shape, dout, qkv, out, lse, dqkv, attention_path(shape.head_dim, shape.softcap));
 }
 void cached_by_device(const AttentionShape& shape, const AttentionCache& cache, const void* qkv, void* out) {
-  cached(shape, cache, qkv, out, attention_path(shape.head_dim));
+  cached(shape, cache, qkv, out, attention_path(shape.head_dim, shape.softcap));
 }
 
 }  // namespace
 
-AttentionPath attention_path(int64_t head_dim) {
+AttentionPath attention_path(int64_t head_dim, float softcap) {
   // Only sm_90a has wgmma: newer GPUs have other instructions instead.
   const bool has_wgmma = compute_capability() == 90;
-  return has_wgmma && (head_dim == 64 || head_dim == 128) ? AttentionPath::kWgmma : AttentionPath::kMma;
+  return has_wgmma && is_for_wgmma(head_dim, softcap) ? AttentionPath::kWgmma : AttentionPath::kMma;
 }
 
 const AttentionKernels& attention_kernels(AttentionPath path) {

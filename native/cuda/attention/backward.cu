@@ -12,7 +12,7 @@ namespace athanor::cuda {
 namespace {
 
 constexpr int kRows = RowStatistics::kRows;
-constexpr int kRowLanes = 16;  // 8 elements each: all of a row of 128
+constexpr int kRowLanes = 16;  // 8 elements each at a time
 
 __device__ __forceinline__ float dot_pair(uint32_t a, uint32_t b) {
   return __uint_as_float(a << 16) * __uint_as_float(b << 16) +
@@ -37,8 +37,11 @@ __global__ void __launch_bounds__(kAttentionBlock)
     const int row = (i * kAttentionBlock + static_cast<int>(threadIdx.x)) / kRowLanes;
     const bool is_there = place.first + row < place.length;
     const int64_t token = place.start + place.first + row;
-    const int64_t at = token * a.out_width() + a.column(head) + piece * 8;
-    float total = is_there && piece * 8 < a.head_dim ? dot_piece(a.dout + at, out + at) : 0.0f;
+    const int64_t at = token * a.out_width() + a.column(head);
+    float total = 0;
+    for (int column = piece * 8; is_there && column < a.head_dim; column += kRowLanes * 8) {
+      total += dot_piece(a.dout + at + column, out + at + column);
+    }
 #pragma unroll
     for (int lanes = kRowLanes / 2; lanes > 0; lanes /= 2) {
       total += __shfl_xor_sync(kAllLanes, total, lanes);
@@ -69,6 +72,8 @@ void launch_backward(const AttentionShape& s, const void* dout, const void* qkv,
   args.head_dim = static_cast<int>(s.head_dim);
   args.statistics_tiles = static_cast<int>(tiles);
   args.scale = s.scale;
+  args.cap_exponent = cap_exponent(s);
+  args.scale_log2 = scale_log2(s);
   args.window = static_cast<int>(s.window);
   launch(statistics_kernel, Launch{dim3(tiles, heads), kAttentionBlock}, args, statistics.as<RowStatistics>(),
          static_cast<const bf16*>(out), lse);

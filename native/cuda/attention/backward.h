@@ -23,7 +23,7 @@ struct BackwardArgs {
   const int32_t* starts;
   int64_t tokens, sequences;
   int heads, kv_heads, head_dim, statistics_tiles;
-  float scale;
+  float scale, cap_exponent, scale_log2;  // the last two as in ForwardArgs
   int window;
 
   __host__ __device__ int width() const { return (heads + 2 * kv_heads) * head_dim; }

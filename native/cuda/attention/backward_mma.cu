@@ -10,10 +10,10 @@ constexpr int kKeys = 64;
 template <int kDim>
 struct Backward {
   // Queries that are multiplied at once: as many as the registers leave room for beside dK and dV.
-  static constexpr int kQueries = kDim == 64 ? 64 : 32;
+  static constexpr int kQueries = kDim == 64 ? 64 : kDim == 128 ? 32 : 16;
   static constexpr size_t kKeysShared = (2 * kKeys + 4 * kQueries) * kDim * 2 + 4 * kQueries * sizeof(float);
   // Keys that queries_kernel multiplies at once, beside dQ.
-  static constexpr int kOwnKeys = kDim == 64 ? 64 : 32;
+  static constexpr int kOwnKeys = kDim == 64 ? 64 : kDim == 128 ? 32 : 16;
   static constexpr size_t kQueriesShared = (2 * 64 + 4 * kOwnKeys) * kDim * 2;
 };
 
@@ -35,11 +35,42 @@ __device__ __forceinline__ void load_queries(const BackwardArgs& a, const TilePl
   }
 }
 
-/// dK and dV of 64 keys of one key-value head, over all its query heads. Scores are transposed, S^T
-/// [keys, queries], so that P^T and dS^T are left operands as they come.
-template <int kDim>
+/// Scores become tanh of the scaled scores over the cap, and gradients of capped scores become those
+/// of scores.
+template <int kCount>
+__device__ __forceinline__ void cap_scores(float (&scores)[1][kCount][4], float (&dscores)[1][kCount][4],
+                                           float cap_exponent) {
+#pragma unroll
+  for (int n = 0; n < kCount; ++n) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float t = capped_score(scores[0][n][i], cap_exponent);
+      scores[0][n][i] = t;
+      dscores[0][n][i] *= (1.0f - t) * (1.0f + t);
+    }
+  }
+}
+
+/// Gradients of weights less delta(n, i), the weighted mean of the row's: what a weight is multiplied
+/// by for the gradient of its score.
+template <int kCount, class Delta>
+__device__ __forceinline__ void subtract_means(float (&dweights)[1][kCount][4], const Delta& delta) {
+#pragma unroll
+  for (int n = 0; n < kCount; ++n) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) dweights[0][n][i] -= delta(n, i);
+  }
+}
+
+/// dK, dV or both of 64 keys of one key-value head, over all its query heads. Scores are
+/// transposed, S^T [keys, queries], so that P^T and dS^T are left operands as they come. At head
+/// size 256 either one fills the registers.
+enum class Gradients { kBoth, kKeys, kValues };
+
+template <int kDim, Gradients kOf>
 __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_constant__ BackwardArgs a) {
   constexpr int kQueries = Backward<kDim>::kQueries, kQueryBytes = kQueries * kDim * 2;
+  constexpr bool kHasKeys = kOf != Gradients::kValues, kHasValues = kOf != Gradients::kKeys;
   ATHANOR_DYNAMIC_SHARED(bytes);
   unsigned char* keys = bytes;
   unsigned char* values = keys + kKeys * kDim * 2;
@@ -75,7 +106,6 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
   float dk[1][kDim / 8][4], dv[1][kDim / 8][4];
   set_zero(dk);
   set_zero(dv);
-  const float scale_log2 = a.scale * kLog2E;
   const int key = place.first + warp * 16 + lane / 4;  // and the one 8 further
   for (int round = 0; round < rounds; ++round) {
     // Start copying the next queries, and wait for these.
@@ -89,7 +119,12 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
     set_zero(weights);
     set_zero(dscores);
     multiply_rows<kDim>(weights, keys, warp * 16, q + stage * kQueryBytes);
-    multiply_rows<kDim>(dscores, values, warp * 16, dout + stage * kQueryBytes);
+    if constexpr (kHasKeys) {
+      multiply_rows<kDim>(dscores, values, warp * 16, dout + stage * kQueryBytes);
+      subtract_means(dscores,
+                     [&](int n, int i) { return delta[stage * kQueries + n * 8 + lane % 4 * 2 + i % 2]; });
+    }
+    if (a.cap_exponent > 0) cap_scores(weights, dscores, a.cap_exponent);
     // Weights, and gradients of the scores.
 #pragma unroll
     for (int n = 0; n < kQueries / 8; ++n) {
@@ -98,23 +133,25 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
         const int column = n * 8 + lane % 4 * 2 + i % 2;
         const int distance = first + column - (key + i / 2 * 8);
         const bool is_seen = distance >= 0 && distance < a.window;
-        const float score = fmaf(weights[0][n][i], scale_log2, -shift[stage * kQueries + column]);
+        const float score = fmaf(weights[0][n][i], a.scale_log2, -shift[stage * kQueries + column]);
         const float p = is_seen ? exp2_approximate(score) : 0.0f;
         weights[0][n][i] = p;
-        dscores[0][n][i] = p * (dscores[0][n][i] - delta[stage * kQueries + column]);
+        dscores[0][n][i] *= p;
       }
     }
     // Add to dV and dK.
-    multiply_weights<kDim>(dv, weights, dout + stage * kQueryBytes);
-    multiply_weights<kDim>(dk, dscores, q + stage * kQueryBytes);
+    if constexpr (kHasValues) multiply_weights<kDim>(dv, weights, dout + stage * kQueryBytes);
+    if constexpr (kHasKeys) multiply_weights<kDim>(dk, dscores, q + stage * kQueryBytes);
     __syncthreads();
   }
   // Write dV and dK.
   bf16* out = a.dqkv + place.start * a.width();
   const int row = place.first + warp * 16;
   const float one[2] = {1.0f, 1.0f}, scale[2] = {a.scale, a.scale};
-  store_rows<kDim>(out + value_column, a.width(), dv[0], row, place.length, a.head_dim, one);
-  store_rows<kDim>(out + key_column, a.width(), dk[0], row, place.length, a.head_dim, scale);
+  if constexpr (kHasValues)
+    store_rows<kDim>(out + value_column, a.width(), dv[0], row, place.length, a.head_dim, one);
+  if constexpr (kHasKeys)
+    store_rows<kDim>(out + key_column, a.width(), dk[0], row, place.length, a.head_dim, scale);
 }
 
 /// dQ of 64 queries of one head.
@@ -154,7 +191,6 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
   const float shift[2] = {own.shift[at], own.shift[at + 8]}, delta[2] = {own.delta[at], own.delta[at + 8]};
   float dq[1][kDim / 8][4];
   set_zero(dq);
-  const float scale_log2 = a.scale * kLog2E;
   const int last = place.first + kQueries < place.length ? place.first + kQueries : place.length;
   const int tiles = (last - skipped + kOwnKeys - 1) / kOwnKeys;
   for (int tile = 0; tile < tiles; ++tile) {
@@ -170,6 +206,8 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
     set_zero(dscores);
     multiply_rows<kDim>(weights, q, warp * 16, keys + stage);
     multiply_rows<kDim>(dscores, dout, warp * 16, values + stage);
+    subtract_means(dscores, [&](int, int i) { return delta[i / 2]; });
+    if (a.cap_exponent > 0) cap_scores(weights, dscores, a.cap_exponent);
     // Weights, and gradients of the scores.
 #pragma unroll
     for (int n = 0; n < kOwnKeys / 8; ++n) {
@@ -178,8 +216,9 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
         const int key = skipped + tile * kOwnKeys + n * 8 + lane % 4 * 2 + i % 2;
         const int distance = row + i / 2 * 8 - key;
         const bool is_seen = distance >= 0 && distance < a.window;
-        const float p = is_seen ? exp2_approximate(fmaf(weights[0][n][i], scale_log2, -shift[i / 2])) : 0.0f;
-        dscores[0][n][i] = p * (dscores[0][n][i] - delta[i / 2]);
+        const float p =
+            is_seen ? exp2_approximate(fmaf(weights[0][n][i], a.scale_log2, -shift[i / 2])) : 0.0f;
+        dscores[0][n][i] *= p;
       }
     }
     // Add to dQ.
@@ -197,14 +236,21 @@ void launch_dim(const BackwardArgs& args) {
   using Shape = Backward<kDim>;
   const dim3 key_grid(tile_count(args.tokens, args.sequences, kKeys), static_cast<unsigned>(args.kv_heads));
   const dim3 query_grid(tile_count(args.tokens, args.sequences, 64), static_cast<unsigned>(args.heads));
-  launch(keys_kernel<kDim>, Launch{key_grid, kAttentionBlock, Shape::kKeysShared}, args);
+  const Launch keys{key_grid, kAttentionBlock, Shape::kKeysShared};
+  if constexpr (kDim == 256) {
+    launch(keys_kernel<kDim, Gradients::kValues>, keys, args);
+    launch(keys_kernel<kDim, Gradients::kKeys>, keys, args);
+  } else {
+    launch(keys_kernel<kDim, Gradients::kBoth>, keys, args);
+  }
   launch(queries_kernel<kDim>, Launch{query_grid, kAttentionBlock, Shape::kQueriesShared}, args);
 }
 
 }  // namespace
 
 void launch_backward_mma(const BackwardArgs& args) {
-  args.head_dim <= 64 ? launch_dim<64>(args) : launch_dim<128>(args);
+  if (args.head_dim <= 64) return launch_dim<64>(args);
+  args.head_dim <= 128 ? launch_dim<128>(args) : launch_dim<256>(args);
 }
 
 }  // namespace athanor::cuda

@@ -14,7 +14,9 @@ struct ForwardArgs {
   const int32_t* starts;
   int64_t tokens, sequences;
   int heads, kv_heads, head_dim;
-  float scale_log2;
+  // Scores times cap_exponent are the exponents of capped_score; 0: no cap. What comes out, capped or
+  // not, times scale_log2 is the exponent of the weight, base 2.
+  float cap_exponent, scale_log2;
   int window;
   // Keys and values of the cache; null: those in qkv.
   const bf16* cached_keys;
@@ -76,6 +78,16 @@ __device__ __forceinline__ void rescale(float (&out)[kCount][4], const float (&c
   }
 }
 
+/// Scores become tanh of the scaled scores over the cap.
+template <int kCount>
+__device__ __forceinline__ void cap_scores(float (&scores)[kCount][4], float cap_exponent) {
+#pragma unroll
+  for (int n = 0; n < kCount; ++n) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) scores[n][i] = capped_score(scores[n][i], cap_exponent);
+  }
+}
+
 /// Hides the keys after a lane's rows and those before their windows: `first_key` is the tile's
 /// first key, `position` the position of the warp's row 0.
 template <int kCount>
@@ -120,10 +132,10 @@ __device__ __forceinline__ void store_outputs(const ForwardArgs& a, const TilePl
 /// used or not.
 enum class AttentionPath {
   kMma,    // mma.sync, sm_80 and later: forward_mma.cu, backward_mma.cu
-  kWgmma,  // wgmma and tensor copies, sm_90a, head sizes 64 and 128: *_wgmma.cu
+  kWgmma,  // wgmma and tensor copies, sm_90a, head sizes 64 and 128, no cap: *_wgmma.cu
 };
-/// The fastest path that the device has for a head size.
-AttentionPath attention_path(int64_t head_dim);
+/// The fastest path that the device has for a head size, and for scores with a cap (0: none).
+AttentionPath attention_path(int64_t head_dim, float softcap);
 /// The kernels with a given path, for tests and benchmarks.
 const AttentionKernels& attention_kernels(AttentionPath path);
 

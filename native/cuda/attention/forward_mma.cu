@@ -3,7 +3,8 @@
 // kernel: per 32 queries and 64 keys of size 64 a warp reads 20 KiB (160 clocks at 128 bytes per
 // clock) for 262,144 multiply-adds (256 clocks of an A100's tensor cores); with 16 queries it would
 // read 18 KiB for half of them. A tile of keys is copied while another is multiplied. Head sizes
-// between the built ones are padded with zeros in shared memory.
+// between the built ones are padded with zeros in shared memory. At head size 256 the outputs of 16
+// queries fill the registers of a warp, and a block has 64 queries.
 #include "core/error.h"
 #include "cuda/attention/forward.h"
 
@@ -12,9 +13,10 @@ namespace {
 
 template <int kDim>
 struct Mma {
-  static constexpr int kRowTiles = 2;  // of 16 queries, per warp
+  // Of 16 queries, per warp. Outputs take kDim / 2 registers per thread for each, and scores half as
+  // many as there are keys: 192 together would leave too few.
+  static constexpr int kRowTiles = kDim == 256 ? 1 : 2;
   static constexpr int kQueries = kAttentionWarps * 16 * kRowTiles;
-  // Outputs take kDim registers per thread and scores kKeys: 192 together would leave too few.
   static constexpr int kKeys = kDim == 64 ? 64 : 32;
   static constexpr int kTileBytes = kKeys * kDim * 2;
   static constexpr size_t kSharedBytes = static_cast<size_t>(kQueries) * kDim * 2 + 4 * kTileBytes;
@@ -89,6 +91,10 @@ __global__ void __launch_bounds__(kAttentionBlock) mma_kernel(const __grid_const
       set_zero(scores);
       multiply_rows<kDim>(scores, queries, warp * 16 * kTiles, keys + stage * Shape::kTileBytes);
       // Scores become weights; rescale the outputs so far.
+      if (a.cap_exponent > 0) {
+#pragma unroll
+        for (int t = 0; t < kTiles; ++t) cap_scores(scores[t], a.cap_exponent);
+      }
 #pragma unroll
       for (int t = 0; t < kTiles; ++t) {
         const int row = position + t * 16;
@@ -124,7 +130,8 @@ void launch_dim(const ForwardArgs& args) {
 }  // namespace
 
 void launch_forward_mma(const ForwardArgs& args) {
-  args.head_dim <= 64 ? launch_dim<64>(args) : launch_dim<128>(args);
+  if (args.head_dim <= 64) return launch_dim<64>(args);
+  args.head_dim <= 128 ? launch_dim<128>(args) : launch_dim<256>(args);
 }
 
 }  // namespace athanor::cuda

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cuda/gpu.h"
+#include "kernels/attention.h"
 
 namespace athanor::cuda {
 
@@ -11,9 +12,22 @@ constexpr int kAttentionBlock = kAttentionWarps * kWarp;
 constexpr float kLog2E = 1.4426950408889634f;
 constexpr float kLn2 = 0.6931471805599453f;
 
+/// What scores are multiplied by to be exponents of capped_score; 0 without a cap.
+inline float cap_exponent(const AttentionShape& s) {
+  return s.softcap > 0 ? 2 * kLog2E * s.scale / s.softcap : 0;
+}
+/// What scores, after the cap if there is one, are multiplied by to be exponents of 2.
+inline float scale_log2(const AttentionShape& s) { return (s.softcap > 0 ? s.softcap : s.scale) * kLog2E; }
+
 /// The first key that a query at this position sees.
 __device__ __forceinline__ int first_key(int position, int window) {
   return position < window ? 0 : position - window + 1;
+}
+
+/// tanh(x) of a score, where `exponent_scale` times the score is 2 x log2 e. Within 2^-21: a cap of
+/// 50 then moves a score by at most 2^-15, less than the rounding of a weight to bf16.
+__device__ __forceinline__ float capped_score(float score, float exponent_scale) {
+  return 1.0f - __fdividef(2.0f, 1.0f + exp2_approximate(score * exponent_scale));
 }
 
 /// Byte offset of the 16-byte piece `piece` of row `row`. The order of the pieces depends on the

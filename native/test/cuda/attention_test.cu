@@ -11,9 +11,10 @@ namespace {
 
 using cuda::AttentionPath;
 
-/// The paths that the device has for a head size.
-std::vector<AttentionPath> paths(size_t head_dim) {
-  const AttentionPath best = cuda::attention_path(static_cast<int64_t>(head_dim));
+/// The paths that the device has for a head size, and for scores with a cap.
+std::vector<AttentionPath> paths(size_t head_dim, double softcap = 0) {
+  const AttentionPath best =
+      cuda::attention_path(static_cast<int64_t>(head_dim), static_cast<float>(softcap));
   if (best == AttentionPath::kMma) return {best};
   return {AttentionPath::kMma, best};
 }
@@ -22,6 +23,7 @@ struct Case {
   std::vector<int32_t> starts;
   size_t heads, kv_heads, head_dim;
   size_t window = kNoAttentionWindow;
+  double softcap = 0;
   size_t tokens() const { return static_cast<size_t>(starts.back()); }
   size_t width() const { return (heads + 2 * kv_heads) * head_dim; }
   size_t out_width() const { return heads * head_dim; }
@@ -35,8 +37,12 @@ struct Case {
             static_cast<int64_t>(head_dim),
             static_cast<float>(scale()),
             DType::kBF16,
-            static_cast<int64_t>(window)};
+            static_cast<int64_t>(window),
+            static_cast<float>(softcap)};
   }
+  /// A scaled score with the cap, and the derivative.
+  double capped(double score) const { return softcap > 0 ? softcap * std::tanh(score / softcap) : score; }
+  double slope(double score) const { return softcap > 0 ? 1 - std::pow(std::tanh(score / softcap), 2) : 1; }
   /// The first key of a sequence from `begin` on that row i sees.
   size_t first_key(size_t begin, size_t i) const { return i - begin < window ? begin : i - window + 1; }
 };
@@ -59,12 +65,13 @@ Reference reference_attention(const Case& c, const std::vector<double>& qkv,
         const size_t q = i * width + h * c.head_dim, o = i * c.out_width() + h * c.head_dim;
         const size_t k = (c.heads + h / group) * c.head_dim, v = k + c.kv_heads * c.head_dim;
         const size_t first = c.first_key(begin, i);
-        std::vector<double> p(i - begin + 1);
+        std::vector<double> p(i - begin + 1), slopes(p.size());
         double total = 0, delta = 0;
         for (size_t j = first; j <= i; ++j) {
           double dot = 0;
           for (size_t d = 0; d < c.head_dim; ++d) dot += qkv[q + d] * qkv[j * width + k + d];
-          p[j - begin] = std::exp(dot * c.scale());
+          p[j - begin] = std::exp(c.capped(dot * c.scale()));
+          slopes[j - begin] = c.slope(dot * c.scale());
           total += p[j - begin];
         }
         r.lse[i * c.heads + h] = std::log(total);
@@ -76,7 +83,7 @@ Reference reference_attention(const Case& c, const std::vector<double>& qkv,
         for (size_t j = first; j <= i; ++j) {
           double dp = 0;
           for (size_t d = 0; d < c.head_dim; ++d) dp += dout[o + d] * qkv[j * width + v + d];
-          const double ds = p[j - begin] * (dp - delta) * c.scale();
+          const double ds = p[j - begin] * (dp - delta) * slopes[j - begin] * c.scale();
           for (size_t d = 0; d < c.head_dim; ++d) {
             r.dqkv[q + d] += ds * qkv[j * width + k + d];
             r.dqkv[j * width + k + d] += ds * qkv[q + d];
@@ -101,13 +108,20 @@ void expect_attention(const Case& c) {
   const DeviceArray<bf16> in(qkv), ddout(dout), out(dout.size()), dqkv(qkv.size());
   const DeviceArray<float> lse(c.tokens() * c.heads);
   const AttentionShape shape = c.shape(starts);
-  for (AttentionPath path : paths(c.head_dim)) {
+  for (AttentionPath path : paths(c.head_dim, c.softcap)) {
     cuda::attention_kernels(path).forward(shape, in, out, lse);
     EXPECT_CLOSE(as_double(out.get()), r.out, kForward);
     EXPECT_CLOSE(lse.get(), r.lse, 1e-5);
     cuda::attention_kernels(path).backward(shape, ddout, in, out, lse, dqkv);
     EXPECT_CLOSE(as_double(dqkv.get()), r.dqkv, kBackward);
   }
+}
+
+/// Sequences of these lengths, one after another.
+std::vector<int32_t> packed(const std::vector<int32_t>& lengths) {
+  std::vector<int32_t> starts = {0};
+  for (int32_t length : lengths) starts.push_back(starts.back() + length);
+  return starts;
 }
 
 // Packed documents: one token, an odd few, none, and more than one tile of queries and keys.
@@ -119,13 +133,20 @@ TEST(attention_agrees_with_grouped_queries) { expect_attention({{0, 70, 83}, 4, 
 TEST(attention_pads_head_sizes) {
   expect_attention({{0, 67}, 2, 1, 40});
   expect_attention({{0, 33}, 2, 2, 96});
+  expect_attention({{0, 18}, 1, 1, 136});
 }
 
-/// Sequences of these lengths, one after another.
-std::vector<int32_t> packed(const std::vector<int32_t>& lengths) {
-  std::vector<int32_t> starts = {0};
-  for (int32_t length : lengths) starts.push_back(starts.back() + length);
-  return starts;
+// Gemma 2 and 3: heads of 256 with shared keys, windows, and a cap of 50. Caps of 1 and 2 bend the
+// scores of this test, which are around 1.
+TEST(attention_agrees_at_head_size_256) {
+  expect_attention({packed({5, 70}), 2, 1, 256});
+  expect_attention({packed({81}), 1, 1, 256, 20});
+  expect_attention({packed({3, 66}), 2, 1, 256, 33, 1});
+}
+TEST(attention_agrees_with_a_cap) {
+  expect_attention({packed({70, 9}), 2, 1, 64, kNoAttentionWindow, 50});
+  expect_attention({packed({70, 9}), 2, 1, 64, 20, 2});
+  expect_attention({packed({70}), 1, 1, 128, kNoAttentionWindow, 1});
 }
 
 // Around the tiles of every kernel: 32, 64 and 128 keys, 64, 128 and 192 queries.
@@ -199,7 +220,7 @@ TEST(attention_gradients_have_the_same_bits_in_every_run) {
   const DeviceArray<bf16> in(as_type<bf16>(normals(c.tokens() * c.width(), 1))),
       dout(as_type<bf16>(normals(c.tokens() * c.out_width(), 2))), out(c.tokens() * c.out_width());
   const DeviceArray<float> lse(c.tokens() * c.heads);
-  for (AttentionPath path : paths(c.head_dim)) {
+  for (AttentionPath path : paths(c.head_dim, c.softcap)) {
     cuda::attention_kernels(path).forward(c.shape(starts), in, out, lse);
     std::vector<bf16> first;
     for (int run = 0; run < 2; ++run) {
@@ -213,13 +234,12 @@ TEST(attention_gradients_have_the_same_bits_in_every_run) {
 }
 
 /// The errors of the forward and the backward pass.
-std::string refusals(const Case& c, DType dtype, AttentionPath path, float softcap = 0) {
+std::string refusals(const Case& c, DType dtype, AttentionPath path) {
   const DeviceArray<int32_t> starts(c.starts);
   const DeviceArray<bf16> in(c.tokens() * c.width()), out(c.tokens() * c.out_width());
   const DeviceArray<float> lse(c.tokens());
   AttentionShape shape = c.shape(starts);
   shape.dtype = dtype;
-  shape.softcap = softcap;
   const AttentionKernels& kernels = cuda::attention_kernels(path);
   std::string text;
   for (bool is_backward : {false, true}) {
@@ -234,21 +254,22 @@ std::string refusals(const Case& c, DType dtype, AttentionPath path, float softc
 }
 
 TEST(attention_refuses_what_it_was_not_built_for) {
-  const auto refuses = [](size_t head_dim, DType dtype, AttentionPath path, const std::string& why) {
-    const std::string text = refusals({{0, 4}, 1, 1, head_dim}, dtype, path);
+  const auto refuses = [](size_t head_dim, DType dtype, AttentionPath path, const std::string& why,
+                          double softcap = 0) {
+    const std::string text = refusals({{0, 4}, 1, 1, head_dim, 2, softcap}, dtype, path);
     return text.find("[attentionForward] " + why) != std::string::npos &&
            text.find("[attentionBackward] " + why) != std::string::npos;
   };
-  EXPECT(refuses(136, DType::kBF16, AttentionPath::kMma,
-                 "takes head sizes that are multiples of 8 up to 128 on CUDA but got 136"));
+  EXPECT(refuses(264, DType::kBF16, AttentionPath::kMma,
+                 "takes head sizes that are multiples of 8 up to 256 on CUDA but got 264"));
   EXPECT(refuses(60, DType::kBF16, AttentionPath::kMma,
-                 "takes head sizes that are multiples of 8 up to 128 on CUDA but got 60"));
+                 "takes head sizes that are multiples of 8 up to 256 on CUDA but got 60"));
   EXPECT(refuses(64, DType::kF32, AttentionPath::kMma, "takes bf16 on CUDA but got f32"));
-  EXPECT(
-      refuses(96, DType::kBF16, AttentionPath::kWgmma, "takes head sizes 64 and 128 with wgmma but got 96"));
-  const std::string capped = refusals({{0, 4}, 1, 1, 64}, DType::kBF16, AttentionPath::kMma, 30);
-  EXPECT(capped.find("[attentionForward] has no cap of scores on CUDA") != std::string::npos &&
-         capped.find("[attentionBackward] has no cap of scores on CUDA") != std::string::npos);
+  const std::string for_wgmma = "takes head sizes 64 and 128 without a cap of scores with wgmma but got ";
+  EXPECT(refuses(96, DType::kBF16, AttentionPath::kWgmma, for_wgmma + "96 and a cap of 0"));
+  EXPECT(refuses(64, DType::kBF16, AttentionPath::kWgmma, for_wgmma + "64 and a cap of 30", 30));
+  EXPECT(paths(256) == std::vector{AttentionPath::kMma});
+  EXPECT(paths(64, 30) == std::vector{AttentionPath::kMma});
 }
 
 /// Two sequences in slots of their own, fed in pieces: every row must have the bits of
@@ -315,6 +336,15 @@ TEST(cached_attention_in_windows_has_the_bits_of_the_full_pass) {
   for (AttentionPath path : paths(128)) {
     expect_cached({{0, 130, 200}, 1, 1, 128, 64}, path, {{128, 60}, {1, 1}, {1, 9}});
   }
+}
+
+TEST(cached_attention_of_gemma_has_the_bits_of_the_full_pass) {
+  const auto expect = [](const Case& c) {
+    expect_cached(c, AttentionPath::kMma, {{64, 1}, {1, 35}, {1, 1}, {4, 3}});
+  };
+  expect({{0, 70, 110}, 2, 1, 256, 33});
+  expect({{0, 70, 110}, 2, 1, 256, kNoAttentionWindow, 50});
+  expect({{0, 70, 110}, 2, 1, 64, 33, 50});
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace athanor::test {
 namespace {
 
 TEST(attention_tiles_have_no_bank_conflicts) {
-  for (size_t head_dim : {64, 128}) {
+  for (size_t head_dim : {64, 128, 256}) {
     constexpr size_t kTokens = 80;
     const DeviceArray<int32_t> starts(std::vector<int32_t>{0, kTokens});
     const DeviceArray<bf16> qkv(as_type<bf16>(normals(kTokens * 3 * head_dim, 1)));
