@@ -38,6 +38,7 @@ ForwardArgs forward_args(const AttentionShape& s, const void* qkv, void* out, fl
   args.heads = static_cast<int>(s.heads);
   args.kv_heads = static_cast<int>(s.kv_heads);
   args.head_dim = static_cast<int>(s.head_dim);
+  args.is_capped = s.softcap > 0;
   args.cap_exponent = cap_exponent(s);
   args.scale_log2 = scale_log2(s);
   args.window = static_cast<int>(s.window);

@@ -72,6 +72,7 @@ void launch_backward(const AttentionShape& s, const void* dout, const void* qkv,
   args.head_dim = static_cast<int>(s.head_dim);
   args.statistics_tiles = static_cast<int>(tiles);
   args.scale = s.scale;
+  args.is_capped = s.softcap > 0;
   args.cap_exponent = cap_exponent(s);
   args.scale_log2 = scale_log2(s);
   args.window = static_cast<int>(s.window);

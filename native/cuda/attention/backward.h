@@ -23,7 +23,8 @@ struct BackwardArgs {
   const int32_t* starts;
   int64_t tokens, sequences;
   int heads, kv_heads, head_dim, statistics_tiles;
-  float scale, cap_exponent, scale_log2;  // the last two as in ForwardArgs
+  float scale, cap_exponent, scale_log2;  // the last two and is_capped as in ForwardArgs
+  bool is_capped;
   int window;
 
   __host__ __device__ int width() const { return (heads + 2 * kv_heads) * head_dim; }

@@ -35,8 +35,8 @@ __device__ __forceinline__ void load_queries(const BackwardArgs& a, const TilePl
   }
 }
 
-/// Scores become tanh of the scaled scores over the cap, and gradients of capped scores become those
-/// of scores.
+/// Scores become tanh of the scaled scores over the cap, and gradients of capped scores become
+/// those of scores.
 template <int kCount>
 __device__ __forceinline__ void cap_scores(float (&scores)[1][kCount][4], float (&dscores)[1][kCount][4],
                                            float cap_exponent) {
@@ -51,8 +51,8 @@ __device__ __forceinline__ void cap_scores(float (&scores)[1][kCount][4], float 
   }
 }
 
-/// Gradients of weights less delta(n, i), the weighted mean of the row's: what a weight is multiplied
-/// by for the gradient of its score.
+/// Gradients of weights less delta(n, i), the weighted mean of the row's: what a weight is
+/// multiplied by for the gradient of its score.
 template <int kCount, class Delta>
 __device__ __forceinline__ void subtract_means(float (&dweights)[1][kCount][4], const Delta& delta) {
 #pragma unroll
@@ -62,11 +62,11 @@ __device__ __forceinline__ void subtract_means(float (&dweights)[1][kCount][4], 
   }
 }
 
-/// dK, dV or both of 64 keys of one key-value head, over all its query heads. Scores are
-/// transposed, S^T [keys, queries], so that P^T and dS^T are left operands as they come. At head
-/// size 256 either one fills the registers.
+/// What keys_kernel computes. At head size 256 dK or dV alone fills the registers.
 enum class Gradients { kBoth, kKeys, kValues };
 
+/// dK, dV or both of 64 keys of one key-value head, over all its query heads. Scores are
+/// transposed, S^T [keys, queries], so that P^T and dS^T are left operands as they come.
 template <int kDim, Gradients kOf>
 __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_constant__ BackwardArgs a) {
   constexpr int kQueries = Backward<kDim>::kQueries, kQueryBytes = kQueries * kDim * 2;
@@ -86,8 +86,10 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
   // Start copying the keys and values of the block.
   load_tile<kDim, kKeys>(keys, a.qkv + place.start * a.width() + key_column, a.width(), place.first,
                          place.length, a.head_dim);
-  load_tile<kDim, kKeys>(values, a.qkv + place.start * a.width() + value_column, a.width(), place.first,
-                         place.length, a.head_dim);
+  if constexpr (kHasKeys) {
+    load_tile<kDim, kKeys>(values, a.qkv + place.start * a.width() + value_column, a.width(), place.first,
+                           place.length, a.head_dim);
+  }
 
   // The query tiles from the keys' own to the last whose window reaches them, head after head.
   const int first_tile = place.first / kQueries;
@@ -124,7 +126,7 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
       subtract_means(dscores,
                      [&](int n, int i) { return delta[stage * kQueries + n * 8 + lane % 4 * 2 + i % 2]; });
     }
-    if (a.cap_exponent > 0) cap_scores(weights, dscores, a.cap_exponent);
+    if (a.is_capped) cap_scores(weights, dscores, a.cap_exponent);
     // Weights, and gradients of the scores.
 #pragma unroll
     for (int n = 0; n < kQueries / 8; ++n) {
@@ -207,7 +209,7 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
     multiply_rows<kDim>(weights, q, warp * 16, keys + stage);
     multiply_rows<kDim>(dscores, dout, warp * 16, values + stage);
     subtract_means(dscores, [&](int, int i) { return delta[i / 2]; });
-    if (a.cap_exponent > 0) cap_scores(weights, dscores, a.cap_exponent);
+    if (a.is_capped) cap_scores(weights, dscores, a.cap_exponent);
     // Weights, and gradients of the scores.
 #pragma unroll
     for (int n = 0; n < kOwnKeys / 8; ++n) {

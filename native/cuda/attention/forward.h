@@ -14,8 +14,9 @@ struct ForwardArgs {
   const int32_t* starts;
   int64_t tokens, sequences;
   int heads, kv_heads, head_dim;
-  // Scores times cap_exponent are the exponents of capped_score; 0: no cap. What comes out, capped or
-  // not, times scale_log2 is the exponent of the weight, base 2.
+  // Scores are multiplied by cap_exponent in capped_score if there is a cap. What comes out, capped
+  // or not, times scale_log2 is the exponent of the weight, base 2.
+  bool is_capped;
   float cap_exponent, scale_log2;
   int window;
   // Keys and values of the cache; null: those in qkv.

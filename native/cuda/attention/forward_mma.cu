@@ -13,8 +13,8 @@ namespace {
 
 template <int kDim>
 struct Mma {
-  // Of 16 queries, per warp. Outputs take kDim / 2 registers per thread for each, and scores half as
-  // many as there are keys: 192 together would leave too few.
+  // Of 16 queries, per warp. Outputs take kDim / 2 registers per thread for each, and scores half
+  // as many as there are keys: 192 together would leave too few.
   static constexpr int kRowTiles = kDim == 256 ? 1 : 2;
   static constexpr int kQueries = kAttentionWarps * 16 * kRowTiles;
   static constexpr int kKeys = kDim == 64 ? 64 : 32;
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(kAttentionBlock) mma_kernel(const __grid_const
       set_zero(scores);
       multiply_rows<kDim>(scores, queries, warp * 16 * kTiles, keys + stage * Shape::kTileBytes);
       // Scores become weights; rescale the outputs so far.
-      if (a.cap_exponent > 0) {
+      if (a.is_capped) {
 #pragma unroll
         for (int t = 0; t < kTiles; ++t) cap_scores(scores[t], a.cap_exponent);
       }

@@ -12,7 +12,7 @@ constexpr int kAttentionBlock = kAttentionWarps * kWarp;
 constexpr float kLog2E = 1.4426950408889634f;
 constexpr float kLn2 = 0.6931471805599453f;
 
-/// What scores are multiplied by to be exponents of capped_score; 0 without a cap.
+/// What capped_score multiplies scores by; 0 without a cap.
 inline float cap_exponent(const AttentionShape& s) {
   return s.softcap > 0 ? 2 * kLog2E * s.scale / s.softcap : 0;
 }
