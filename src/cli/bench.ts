@@ -88,7 +88,7 @@ export const kernels = defineCommand({
       `peak ${gflops(peak_flops_per_second)} f32, ${gflops(peak_bf16_flops_per_second)} bf16, copy ${(bandwidth / 1e9).toFixed(1)} GB/s`,
       ...results.map(({ name, dtype, shape, seconds, rate, unit, share }) => {
         const speed = unit === 'flop' ? gflops(rate) : `${(rate / 1e9).toFixed(1)} GB/s`;
-        return `${name.padEnd(20)} ${dtype.padEnd(5)} ${shape.padEnd(26)} ${(seconds * 1e3).toFixed(3).padStart(9)} ms ${speed.padStart(12)} ${(share === null ? '? %' : percent(share)).padStart(6)}`;
+        return `${name.padEnd(20)} ${dtype.padEnd(5)} ${shape.padEnd(32)} ${(seconds * 1e3).toFixed(3).padStart(9)} ms ${speed.padStart(12)} ${(share === null ? '? %' : percent(share)).padStart(6)}`;
       }),
       ...(note === null ? [] : [note]),
     ].join('\n'),
