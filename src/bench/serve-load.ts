@@ -1,6 +1,7 @@
 /**
- * Clients of a server, as a program of their own: each sends one request and reads its stream to
- * the end. They parse nothing but its end, since their time is not the server's.
+ * Clients of a server, as a program of their own that a bench forks: each sends a request and reads
+ * its stream to the end. They parse nothing but its end, since their time is not the server's.
+ * Their connections stay open from run to run.
  */
 import { connect, type Socket } from 'node:net';
 
@@ -14,8 +15,10 @@ export interface LoadOptions {
   newTokens: number;
   /** Ids of prompts are below this. */
   ids: number;
-  /** How often all streams run, one time after the other. Default 1. */
+  /** Requests of each client, one after the other. Default 1. */
   rounds?: number;
+  /** Ask for half to one and a half times `newTokens`, so that streams end one by one. */
+  variesLength?: boolean;
   /** Number of the first prompt; each stream has the next one. Default 0. */
   firstPrompt?: number;
 }
@@ -26,6 +29,9 @@ export interface LoadResult {
   /** From the request to its first token, of each stream of all rounds, ascending. */
   firstTokenSeconds: number[];
 }
+
+/** What a bench hears of a run: its result, or why a stream was not whole. */
+export type LoadReply = { result: LoadResult } | { error: string };
 
 /** The end of a body in chunks. */
 const LAST_CHUNK = '\r\n0\r\n\r\n';
@@ -39,6 +45,7 @@ const KEPT = 1000;
 class Connection {
   readonly #host: string;
   readonly #socket: Socket;
+  isOpen = true;
   #startedAt = 0;
   #firstTokenSeconds: number | undefined;
   /** The head of the answer until it is whole, then the last of its body. */
@@ -47,7 +54,7 @@ class Connection {
   #resolve: (firstTokenSeconds: number) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
-  constructor({ url }: LoadOptions) {
+  constructor(url: string) {
     const { hostname, port, host } = new URL(url);
     this.#host = host;
     const callback = (bytes: number, buffer: Uint8Array) => {
@@ -57,7 +64,10 @@ class Connection {
     const onread = { buffer: Buffer.alloc(65_536), callback };
     this.#socket = connect({ host: hostname, port: Number(port), noDelay: true, onread });
     this.#socket.on('error', (error) => this.#reject(error));
-    this.#socket.on('close', () => this.#reject(new Error(`a connection was closed: ${this.#text}`)));
+    this.#socket.on('close', () => {
+      this.isOpen = false;
+      this.#reject(new Error(`a connection was closed: ${this.#text}`));
+    });
   }
 
   /** Sends a request; the seconds until its first token, once all of the answer is there. */
@@ -107,12 +117,15 @@ function unfinished(status: number, text: string): Error {
   return new Error(`a stream ended with status ${status}: ${text.slice(0, 300)}`);
 }
 
+/** The tokens that a client asks for. */
+function tokensOf({ newTokens, variesLength = false }: LoadOptions, index: number): number {
+  return variesLength ? Math.round(newTokens * (0.5 + ((index * 37) % 64) / 63)) : newTokens;
+}
+
 /** Reads one stream to its end; the seconds until its first token. */
-async function stream(
-  { promptTokens, newTokens, ids }: LoadOptions,
-  connection: Connection,
-  index: number,
-): Promise<number> {
+async function stream(options: LoadOptions, connection: Connection, index: number): Promise<number> {
+  const { promptTokens, ids } = options;
+  const newTokens = tokensOf(options, index);
   // Other prompts than those of the other streams: none may be read from the cache.
   const prompt = Array.from({ length: promptTokens }, (_, i) => (31 * (i + 1) + 7919 * (index + 1)) % ids);
   const body = JSON.stringify({
@@ -125,22 +138,51 @@ async function stream(
   return firstTokenSeconds;
 }
 
+/** Open connections by the server's address. */
+const connections = new Map<string, Connection[]>();
+
+function connectionsTo(url: string, count: number): Connection[] {
+  const open = (connections.get(url) ?? []).filter(({ isOpen }) => isOpen);
+  while (open.length < count) open.push(new Connection(url));
+  connections.set(url, open);
+  return open.slice(0, count);
+}
+
+let isStopping = false;
+
 async function run(options: LoadOptions): Promise<LoadResult> {
-  const { streams, rounds = 1, firstPrompt = 0 } = options;
-  const connections = Array.from({ length: streams }, () => new Connection(options));
+  const { url, streams, rounds = 1, firstPrompt = 0 } = options;
+  isStopping = false;
   const startedAt = performance.now();
   const firstTokenSeconds: number[] = [];
-  for (let round = 0; round < rounds; ++round) {
-    const first = firstPrompt + round * streams;
-    const ended = connections.map((connection, index) => stream(options, connection, first + index));
-    firstTokenSeconds.push(...(await Promise.all(ended)));
+  const client = async (connection: Connection, place: number) => {
+    for (let round = 0; round < rounds && !isStopping; ++round) {
+      const index = firstPrompt + round * streams + place;
+      firstTokenSeconds.push(await stream(options, connection, index));
+    }
+  };
+  try {
+    await Promise.all(connectionsTo(url, streams).map(client));
+  } catch (error) {
+    // Other streams of this run are in the middle.
+    for (const connection of connections.get(url)!) connection.close();
+    connections.delete(url);
+    throw error;
   }
   const seconds = (performance.now() - startedAt) / 1000;
-  for (const connection of connections) connection.close();
   return { seconds, firstTokenSeconds: firstTokenSeconds.sort((a, b) => a - b) };
 }
 
-const options = process.argv[2];
-if (options !== undefined) {
-  process.stdout.write(JSON.stringify(await run(JSON.parse(options) as LoadOptions)));
+async function replyTo(options: LoadOptions): Promise<LoadReply> {
+  try {
+    return { result: await run(options) };
+  } catch (error) {
+    return { error: (error as Error).message };
+  }
 }
+
+process.on('message', async (message: LoadOptions | 'stop') => {
+  if (message === 'stop') isStopping = true;
+  else process.send!(await replyTo(message));
+});
+process.on('disconnect', () => process.exit());

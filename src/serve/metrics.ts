@@ -26,21 +26,24 @@ class Counter {
 }
 
 class Histogram {
-  readonly #counts = new Array<number>(SECONDS.length).fill(0);
+  /** Of each bucket alone, without those below it. */
+  readonly #counts = new Array<number>(SECONDS.length + 1).fill(0);
   #sum = 0;
   #count = 0;
 
   observe(seconds: number): void {
-    SECONDS.forEach((limit, i) => {
-      if (seconds <= limit) this.#counts[i]! += 1;
-    });
+    let bucket = 0;
+    while (seconds > SECONDS[bucket]!) ++bucket;
+    this.#counts[bucket]! += 1;
     this.#sum += seconds;
     ++this.#count;
   }
 
   lines(name: string): string[] {
+    let below = 0;
+    const counts = this.#counts.map((count) => (below += count));
     return [
-      ...SECONDS.map((limit, i) => `${name}_bucket{le="${limit}"} ${this.#counts[i]}`),
+      ...SECONDS.map((limit, i) => `${name}_bucket{le="${limit}"} ${counts[i]}`),
       `${name}_bucket{le="+Inf"} ${this.#count}`,
       `${name}_sum ${this.#sum}`,
       `${name}_count ${this.#count}`,

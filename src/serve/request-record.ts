@@ -19,7 +19,7 @@ export class RequestRecord {
   readonly #startedAt = performance.now();
   #firstTokenAt: number | undefined;
   /** When the last token of each choice came. */
-  readonly #lastTokens = new Map<number, number>();
+  readonly #lastTokens: number[] = [];
 
   constructor(id: string, method: string, metrics: Metrics) {
     this.id = id;
@@ -35,9 +35,9 @@ export class RequestRecord {
       this.#firstTokenAt = now;
       this.#metrics.firstToken.observe((now - this.#startedAt) / 1000);
     }
-    const last = this.#lastTokens.get(choice);
+    const last = this.#lastTokens[choice];
     if (last !== undefined) this.#metrics.betweenTokens.observe((now - last) / 1000);
-    this.#lastTokens.set(choice, now);
+    this.#lastTokens[choice] = now;
   }
 
   /** The error for the client. The record keeps the whole one. */

@@ -88,17 +88,23 @@ export function routes(context: RouteContext): Route[] {
 
 function generationRoutes(context: RouteContext): Route[] {
   const { settings } = context;
+  // Once for all requests: a table is dozens of objects.
+  const fields = {
+    chat: chatFields(settings),
+    completion: completionFields(settings),
+    responses: responsesFields(settings),
+  };
   return [
     {
       method: 'POST',
       path: '/v1/chat/completions',
       summary: "Answer a conversation with the model's chat template.",
-      fields: chatFields(settings),
+      fields: fields.chat,
       required: ['messages'],
       streams: true,
       handle: async (call) => {
         const { toolUse } = context.host.model;
-        const { request, calls } = readChatRequest(settings, await call.body(), toolUse);
+        const { request, calls } = readChatRequest(fields.chat, await call.body(), toolUse);
         return whole(await answer(context, request, chatFormat(calls), call));
       },
     },
@@ -106,24 +112,29 @@ function generationRoutes(context: RouteContext): Route[] {
       method: 'POST',
       path: '/v1/completions',
       summary: 'Continue texts or token ids, and score them.',
-      fields: completionFields(settings),
+      fields: fields.completion,
       required: ['prompt'],
       streams: true,
       handle: async (call) =>
         whole(
-          await answer(context, readCompletionRequest(settings, await call.body()), completionFormat, call),
+          await answer(
+            context,
+            readCompletionRequest(fields.completion, await call.body()),
+            completionFormat,
+            call,
+          ),
         ),
     },
     {
       method: 'POST',
       path: '/v1/responses',
       summary: 'Answer a conversation, in the form of the Responses API.',
-      fields: responsesFields(settings),
+      fields: fields.responses,
       required: ['input'],
       streams: true,
       handle: async (call) => {
         const { toolUse } = context.host.model;
-        const { request, calls, echo } = readResponsesRequest(settings, await call.body(), toolUse);
+        const { request, calls, echo } = readResponsesRequest(fields.responses, await call.body(), toolUse);
         return whole(await answer(context, request, responsesFormat(echo, calls), call));
       },
     },

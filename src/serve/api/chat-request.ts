@@ -57,8 +57,12 @@ export interface ToolGeneration {
 }
 
 /** Throws ApiError of status 400. */
-export function readChatRequest(limits: RequestLimits, body: JsonValue, toolUse: string): ToolGeneration {
-  const values = readFields(chatFields(limits), body);
+export function readChatRequest(
+  fields: ReturnType<typeof chatFields>,
+  body: JsonValue,
+  toolUse: string,
+): ToolGeneration {
+  const values = readFields(fields, body);
   const { messages, logprobs = false, top_logprobs = 0, chat_template_kwargs: variables = {} } = values;
   if (messages === undefined) throw badValue('messages', 'messages is missing', 'missing_parameter');
   if (values.top_logprobs !== undefined && !logprobs) {

@@ -40,8 +40,11 @@ export function completionFields(limits: RequestLimits) {
 }
 
 /** Throws ApiError of status 400. */
-export function readCompletionRequest(limits: RequestLimits, body: JsonValue): GenerationRequest {
-  const values = readFields(completionFields(limits), body);
+export function readCompletionRequest(
+  fields: ReturnType<typeof completionFields>,
+  body: JsonValue,
+): GenerationRequest {
+  const values = readFields(fields, body);
   const { n = 1, max_tokens = DEFAULT_MAX_TOKENS, echo = false, logprobs, stream = false } = values;
   if (values.prompt === undefined) throw badValue('prompt', 'prompt is missing', 'missing_parameter');
   if (values.best_of !== undefined && values.best_of !== n) {

@@ -77,11 +77,11 @@ export interface ResponseEcho {
 
 /** Throws ApiError of status 400. */
 export function readResponsesRequest(
-  limits: RequestLimits,
+  fields: ReturnType<typeof responsesFields>,
   body: JsonValue,
   toolUse: string,
 ): ToolGeneration & { echo: ResponseEcho } {
-  const values = readFields(responsesFields(limits), body);
+  const values = readFields(fields, body);
   const { input, instructions, max_output_tokens: maxTokens, metadata = {} } = values;
   if (input === undefined) throw badValue('input', 'input is missing', 'missing_parameter');
   const system: Message[] = instructions === undefined ? [] : [{ role: 'system', content: instructions }];
