@@ -30,7 +30,7 @@ export const launch = defineCommand({
     }),
   },
   example: 'launch -n 2 -- pretrain --data corpus.txt --out run --steps 1000 --grad-accum 2',
-  async run({ ranks, maxRestarts, elastic, logDir }, { args, mute }) {
+  async run({ ranks, maxRestarts, elastic, logDir }, { args, json, mute }) {
     requireAlone('launch');
     const isShared = shared.some((command) => command.split(' ').every((word, i) => args[i] === word));
     if (!isShared) {
@@ -47,7 +47,8 @@ export const launch = defineCommand({
     // Rank 0 prints the result of the command.
     mute();
     const out = givenValue('--out', args) ?? (await configuredOut(givenValue('--config', args)));
-    return { ...(await startRanks({ command: args, ranks, maxRestarts, elastic, out, logDir })) };
+    const command = json && !args.includes('--json') ? [...args, '--json'] : args;
+    return { ...(await startRanks({ command, ranks, maxRestarts, elastic, out, logDir })) };
   },
 });
 

@@ -3,6 +3,7 @@ import { AthanorError } from '../base/errors.ts';
 import type { CollectiveName, NativeCommunicator, NativeNccl } from '../native/binding/comm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Communicator, Piece, Work } from './communicator.ts';
+import { checkExchange, checkParts, checkPieces, checkRoot, checkSummed } from './operands.ts';
 
 /** Ranks that are connected; join() makes it. */
 export class EngineCommunicator implements Communicator {
@@ -21,22 +22,29 @@ export class EngineCommunicator implements Communicator {
   }
 
   allReduce(tensor: Tensor, name = ''): Work {
+    checkSummed(called('allReduce', name), tensor);
     return this.#start('allReduce', tensor, tensor, name);
   }
 
   reduceScatter(input: Tensor, output: Tensor, name = ''): Work {
+    const operation = called('reduceScatter', name);
+    checkSummed(operation, input);
+    checkParts(operation, { whole: input, part: output, size: this.size });
     return this.#start('reduceScatter', input, output, name);
   }
 
   allGather(input: Tensor, output: Tensor, name = ''): Work {
+    checkParts(called('allGather', name), { whole: output, part: input, size: this.size });
     return this.#start('allGather', input, output, name);
   }
 
   allToAll(input: Tensor, output: Tensor, name = ''): Work {
+    checkExchange(called('allToAll', name), input, output, this.size);
     return this.#start('allToAll', input, output, name);
   }
 
   broadcast(tensor: Tensor, root: number, name = ''): Work {
+    checkRoot(called('broadcast', name), root, this.size);
     return this.#start('broadcast', tensor, tensor, name, root);
   }
 
@@ -72,6 +80,7 @@ export class EngineCommunicator implements Communicator {
   }
 
   broadcastEach(pieces: readonly Piece[], name = ''): Work {
+    checkPieces(called('broadcastEach', name), pieces, this.size);
     if (pieces.length === 0) return { wait: async () => {}, block: () => {} };
     const handles = pieces.map(({ tensor }) => tensor.handle);
     const roots = pieces.map(({ root }) => root);
@@ -139,4 +148,9 @@ export class EngineCommunicator implements Communicator {
   #startGather(text: string, name: string): number {
     return this.#engine.startGather(new TextEncoder().encode(text), name);
   }
+}
+
+/** How errors name an operation. */
+function called(operation: CollectiveName | 'broadcastEach', name: string): string {
+  return name === '' ? operation : `${operation} '${name}'`;
 }

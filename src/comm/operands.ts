@@ -1,6 +1,7 @@
 /** What the collective operations accept, in every engine. */
 import { AthanorError } from '../base/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import type { Piece } from './communicator.ts';
 
 /** Throws ERR_DTYPE unless the tensor has a dtype that is summed. */
 export function checkSummed(operation: string, { dtype }: Tensor): void {
@@ -40,12 +41,23 @@ function checkSameDtype(operation: string, input: Tensor, output: Tensor): void 
   if (input.dtype === output.dtype) return;
   throw new AthanorError(
     'ERR_DTYPE',
-    `[${operation}] expected input and output of one dtype but they are ${input.dtype} and ${output.dtype}`,
+    `[${operation}] expected tensors of one dtype but they are ${input.dtype} and ${output.dtype}`,
   );
 }
 
 /** Throws ERR_ARGUMENT unless `root` is a rank. */
-export function checkRoot(root: number, size: number): void {
+export function checkRoot(operation: string, root: number, size: number): void {
   if (Number.isInteger(root) && root >= 0 && root < size) return;
-  throw new AthanorError('ERR_ARGUMENT', `[broadcast] expected root from 0 to ${size - 1} but it is ${root}`);
+  throw new AthanorError(
+    'ERR_ARGUMENT',
+    `[${operation}] expected root from 0 to ${size - 1} but it is ${root}`,
+  );
+}
+
+/** Throws ERR_ARGUMENT for a root that is no rank, and ERR_DTYPE for pieces of several dtypes. */
+export function checkPieces(operation: string, pieces: readonly Piece[], size: number): void {
+  for (const { tensor, root } of pieces) {
+    checkRoot(operation, root, size);
+    checkSameDtype(operation, pieces[0]!.tensor, tensor);
+  }
 }

@@ -2,7 +2,7 @@
 import { native } from '../native/addon.ts';
 import { outsideScopes, type Tensor } from '../tensor/tensor.ts';
 import type { Communicator, Work } from './communicator.ts';
-import { checkExchange, checkParts, checkRoot, checkSummed } from './operands.ts';
+import { checkExchange, checkParts, checkPieces, checkRoot, checkSummed } from './operands.ts';
 
 /** The communicator of a single rank. It holds nothing, so close() may be left out. */
 export const selfCommunicator: Communicator = {
@@ -22,11 +22,11 @@ export const selfCommunicator: Communicator = {
     return done;
   },
   broadcast(_tensor, root) {
-    checkRoot(root, 1);
+    checkRoot('broadcast', root, 1);
     return done;
   },
   broadcastEach(pieces) {
-    for (const { root } of pieces) checkRoot(root, 1);
+    checkPieces('broadcastEach', pieces, 1);
     return done;
   },
   sum: async (values) => [...values],

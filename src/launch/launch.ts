@@ -3,9 +3,10 @@
  * the run may go on from its last checkpoint by itself.
  */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, type ErrorCode } from '../base/errors.ts';
+import { FolderLock } from '../native/folder-lock.ts';
 import { causeOf, isDeath } from './cause.ts';
 import { logOf, type RankEnd, runLocalRanks } from './local-ranks.ts';
 
@@ -43,10 +44,12 @@ const finalCodes: Readonly<Record<number, ErrorCode>> = { 2: 'ERR_OPTION', 130: 
 
 /**
  * Runs the command as ranks until all end well. Throws ERR_STATE with the rank that failed, and
- * with its last lines, when no restart is left; ERR_OPTION for a wrong command line, and
- * ERR_INTERRUPTED after a second Ctrl-C.
+ * with its last lines, when no restart is left, or where another launch writes to `logDir`;
+ * ERR_OPTION for a wrong command line, and ERR_INTERRUPTED after a second Ctrl-C.
  */
 export async function launch(options: LaunchOptions): Promise<LaunchResult> {
+  // Another launch must not write to the logs of ranks that live.
+  using _ = FolderLock.take(options.logDir);
   let { ranks } = options;
   let isStopping = false;
   let forward: (signal: NodeJS.Signals) => void = () => {};
@@ -68,7 +71,10 @@ export async function launch(options: LaunchOptions): Promise<LaunchResult> {
     if (!cause) return { ranks, restarts };
     const failure = failureOf(cause, options.logDir);
     const isFinal = isStopping || (cause.code ?? 0) in finalCodes || restarts === options.maxRestarts;
-    if (isFinal) throw failedLaunch(failure, cause, options, ranks);
+    if (isFinal) {
+      removeIdleLogs(options.logDir, ends);
+      throw failedLaunch(failure, cause, options, ranks);
+    }
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);
     const before = ranks;
     if (options.elastic) ranks = Math.max(1, ranks - ends.filter(isDeath).length);
@@ -91,6 +97,15 @@ function failureOf({ rank, code, signal }: RankEnd, logDir: string): string {
   return `rank ${rank} ${how}${lines && `; its last lines, in ${logOf(logDir, rank)}:\n${indented(lines)}`}`;
 }
 
+/** Logs that are empty, or hold what every rank says of a wrong command line. */
+function removeIdleLogs(logDir: string, ends: readonly RankEnd[]): void {
+  for (const { rank, code } of ends) {
+    const log = logOf(logDir, rank);
+    const size = statSync(log, { throwIfNoEntry: false })?.size;
+    if (size === 0 || (size !== undefined && code === 2)) rmSync(log);
+  }
+}
+
 const SHOWN_LINES = 10;
 
 function lastLines(logDir: string, rank: number): string {
@@ -108,9 +123,9 @@ function failedLaunch(failure: string, cause: RankEnd, { out, logDir }: LaunchOp
   const isRun = out !== undefined && existsSync(join(out, 'run.json')) && code !== 2;
   // An error that the rank itself had comes again. A lost rank or a death need not.
   const first = report && !report.isAboutOther ? 'when that is put right, ' : '';
-  const remedy = isRun
-    ? `${first}continue the run with the same command and --resume; the other logs are in ${logDir}`
-    : `the logs of the other ranks are in ${logDir}`;
+  const logs = [...Array(ranks).keys()].some((rank) => rank > 0 && existsSync(logOf(logDir, rank)));
+  const place = logs ? `the logs of the other ranks are in ${logDir}` : 'the message above says why';
+  const remedy = isRun ? `${first}continue the run with the same command and --resume; ${place}` : place;
   const others = ranks > 1 ? 'the other ranks were stopped: ' : '';
   return new AthanorError(finalCodes[code ?? 0] ?? 'ERR_STATE', `${others}${failure}`, remedy);
 }

@@ -34,7 +34,7 @@ function load(): Binding {
   throw new AthanorError(
     'ERR_NATIVE_LOAD',
     `the native engine could not be loaded\n  ${causes.join('\n  ')}`,
-    'build it with: npx athanor build (needs g++, make and CMake)',
+    'build it with: npx athanor build (needs g++, make and CMake, and names npm packages that are missing)',
   );
 }
 

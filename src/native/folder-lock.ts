@@ -33,11 +33,11 @@ interface Holder {
 /** The right to write to a folder, held from `take` until `release`. */
 export class FolderLock implements Disposable {
   readonly #path: string;
-  /** The folder, if taking the lock made it. */
-  readonly #made: string | undefined;
+  /** The folders that taking the lock made, the locked one last. */
+  readonly #made: readonly string[];
   #file: number;
 
-  private constructor(path: string, file: number, made: string | undefined) {
+  private constructor(path: string, file: number, made: readonly string[]) {
     this.#path = path;
     this.#file = file;
     this.#made = made;
@@ -53,7 +53,7 @@ export class FolderLock implements Disposable {
     try {
       return FolderLock.#hold(join(folder, NAME), folder, made);
     } catch (error) {
-      removeIfEmpty(made);
+      removeEmpty(made);
       throw error;
     }
   }
@@ -63,10 +63,10 @@ export class FolderLock implements Disposable {
     const target = resolve(folder);
     const parent = dirname(target);
     makeFolder(parent);
-    return FolderLock.#hold(join(parent, `.${basename(target)}${NAME}`), folder, undefined);
+    return FolderLock.#hold(join(parent, `.${basename(target)}${NAME}`), folder, []);
   }
 
-  static #hold(path: string, folder: string, made: string | undefined): FolderLock {
+  static #hold(path: string, folder: string, made: readonly string[]): FolderLock {
     for (;;) {
       const file = openLockFile(path);
       const state = native.lockFile(file);
@@ -81,13 +81,13 @@ export class FolderLock implements Disposable {
     }
   }
 
-  /** Gives the lock back. A folder that `take` made is removed if it is empty. */
+  /** Gives the lock back. Folders that `take` made are removed if they are empty. */
   release(): void {
     if (this.#file < 0) return;
     rmSync(this.#path, { force: true });
     closeSync(this.#file);
     this.#file = -1;
-    removeIfEmpty(this.#made);
+    removeEmpty(this.#made);
   }
 
   [Symbol.dispose](): void {
@@ -95,19 +95,22 @@ export class FolderLock implements Disposable {
   }
 }
 
-/** Returns the folder if it did not exist. */
-function makeFolder(folder: string): string | undefined {
+/** Returns the folders that did not exist, the last one last. */
+function makeFolder(folder: string): string[] {
   try {
-    return makeFolders(folder) === undefined ? undefined : folder;
+    const first = makeFolders(folder);
+    const made: string[] = [];
+    if (first === undefined) return made;
+    for (let path = resolve(folder); path !== dirname(first); path = dirname(path)) made.unshift(path);
+    return made;
   } catch (error) {
     throw fileError(error, folder, 'make');
   }
 }
 
-function removeIfEmpty(folder: string | undefined): void {
-  if (folder === undefined) return;
+function removeEmpty(folders: readonly string[]): void {
   try {
-    rmdirSync(folder);
+    for (const folder of folders.toReversed()) rmdirSync(folder);
   } catch {
     // It holds files, or is gone.
   }

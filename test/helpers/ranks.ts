@@ -82,7 +82,7 @@ class RankInProcess implements Communicator {
   }
 
   broadcast(tensor: Tensor, root: number, name?: string): Work {
-    checkRoot(root, this.size);
+    checkRoot('broadcast', root, this.size);
     const call = this.#start(`broadcast from ${root}`, tensor, tensor.read(), name);
     return work(call, (all) => tensor.write(all[root] as TypedArray));
   }

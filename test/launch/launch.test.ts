@@ -138,7 +138,7 @@ describe('a launched run', () => {
   it.each([
     [1, 'ERR_FORMAT', /^when that is put right, continue the run with the same command and --resume/],
     [1, 'ERR_COMM_LOST', /^continue the run with the same command and --resume/],
-    [2, 'ERR_OPTION', /^the logs of the other ranks are in/],
+    [2, 'ERR_OPTION', /^the message above says why$/],
   ])('that ends with %i for %s says what can be done', async (exit, code, remedy) => {
     const program = join(root, `${code}.mjs`);
     writeFileSync(
@@ -172,6 +172,48 @@ describe('a launched run', () => {
     );
     const { result } = launchHere(`lost-${first}`, { program: [process.execPath, program] });
     await expect(result).rejects.toThrow('the other ranks were stopped: rank 2 was ended by SIGKILL');
+  });
+
+  it('leaves the logs of a launch that runs to it', async () => {
+    const log = join(root, 'busy/ranks/rank-1.log');
+    const program = join(root, 'busy.mjs');
+    writeFileSync(
+      program,
+      `if (process.env.RANK === '1') console.log('mine');
+       process.stdin.once('data', () => process.exit()).once('end', () => process.exit());
+       setInterval(() => {}, 1000);`,
+    );
+    const children: ChildProcess[] = [];
+    const first = launchHere('busy', {
+      ...{ program: [process.execPath, program], ranks: 2 },
+      onStart: (_, child) => children.push(child),
+    });
+    await expect.poll(() => existsSync(log) && readFileSync(log, 'utf8')).toBe('mine\n');
+    const { result } = launchHere('busy', { program: [process.execPath, '-e', ''], ranks: 2 });
+    await expect(result).rejects.toMatchObject({
+      code: 'ERR_STATE',
+      message: expect.stringMatching(/ranks is in use: process/),
+    });
+    expect(readFileSync(log, 'utf8')).toBe('mine\n');
+    for (const child of children) child.stdin!.end('end');
+    await first.result;
+  });
+
+  it('of a wrong command line leaves no folder', async () => {
+    const out = join(root, 'none/of/them');
+    const { code, stderr } = await runNode([
+      ...[cliPath, 'launch', '-n', '2', '--', 'pretrain', '--nonsense', '--out', out],
+    ]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('unknown option --nonsense');
+    expect(existsSync(join(root, 'none'))).toBe(false);
+  });
+
+  it('hands its --json to the command', async () => {
+    const args = ['launch', '-n', '2', '--json', '--', ...command('json', 2)];
+    const { code, stdout } = await runNode([cliPath, ...args]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout.trimEnd().split('\n').at(-1)!)).toMatchObject({ step: 2 });
   });
 
   it('goes on without all ranks that died', async () => {
@@ -248,6 +290,17 @@ describe('refused', () => {
     expect(stderr.match(/an update has 3 batches, too few for 4 ranks/g)).toHaveLength(1);
     expect(stderr).toMatch(/the other ranks were stopped: rank 0 ended with exit code 2/);
     expect(stderr).toMatch(/give --grad-accum 4 or more/);
+  });
+
+  it('are more ranks than batches before the text is prepared', async () => {
+    const out = join(root, 'many-unprepared');
+    const args = ['pretrain', '--data', join(root, 'corpus.txt'), '--grad-accum', '1', '--steps', '1'];
+    const { code, stderr } = await runNode([cliPath, 'launch', '-n', '2', '--', ...args, '--out', out]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining('an update has 1 batch, too few for 2 ranks'),
+    ]);
+    expect(existsSync(out)).toBe(false);
   });
 
   it('are commands that do not train', async () => {

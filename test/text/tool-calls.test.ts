@@ -73,6 +73,10 @@ describe('hermes', () => {
     ['<tool_call>{"na', '<tool_call>{"na', []],
     // An answer that was cut off keeps what it has.
     ['<tool_call>{"name": "f", "arguments": {"a": 1', '', [f('{"a": 1')]],
+    ['<tool_call>{"name": "f", "arguments": {', '', [f('')]],
+    ['<tool_call>{"name": "g", "arguments": {', '<tool_call>{"name": "g", "arguments": {', []],
+    ['<tool_call>{"name": "f", "arguments": {}}</tool_call>\n<tool_call>{"na', '', [f('{}')]],
+    ['<tool_call>{"name": "f", "arguments": {}}</tool_call>\n<tool_call>{"name": "f"', '', [f('{}'), f('')]],
   ] as const)('%s', (text, said, calls) => {
     expect(read('hermes', text)).toEqual({ text: said, calls });
   });

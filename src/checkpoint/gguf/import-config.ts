@@ -53,7 +53,13 @@ function sharedFields(fields: MetadataFields, family: string): JsonObject {
     model_type: family,
     vocab_size: embedding.shape[0]!,
     tie_word_embeddings: !file.tensors.has('output.weight'),
+    ...Object.fromEntries(['bos_token_id', 'eos_token_id'].flatMap((key) => tokenId(file, key))),
   };
+}
+
+function tokenId({ metadata }: GgufFile, key: string): [string, number][] {
+  const id = metadata.get(`tokenizer.ggml.${key}`);
+  return typeof id === 'number' ? [[key, id]] : [];
 }
 
 function gpt2Fields(fields: MetadataFields): JsonObject {

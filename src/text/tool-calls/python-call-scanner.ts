@@ -41,6 +41,7 @@ export class PythonCallScanner implements CallScanner {
     if (character === '"' || character === "'") this.#quote = character;
     else if ('([{'.includes(character)) ++this.#depth;
     else if (')]}'.includes(character)) --this.#depth;
+    this.isBroken = this.#depth < 0;
     return '';
   }
 

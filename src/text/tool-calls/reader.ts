@@ -68,14 +68,18 @@ export class ToolCallReader {
   /** The rest, after the last piece. */
   end(): AnswerPiece[] {
     const pieces = this.#read(true);
-    if (this.#mode === 'call' && this.#scanner!.hasArguments) {
+    const { marker } = this.#format;
+    // The answer was cut. Behind a marker a name alone shows that it is a call.
+    const isMarked = marker !== undefined && this.#unsure.includes(marker);
+    if (this.#mode === 'call' && (isMarked || this.#scanner!.hasArguments)) {
       this.#beginCall(pieces);
       this.#passArguments(pieces);
     }
     const rest = this.#unsure + this.#pending;
     this.#unsure = this.#pending = '';
-    // Around calls there are only marks and white space.
-    const isCall = this.#mode === 'call' ? this.#hasBegun : this.#mode === 'around' && this.calls > 0;
+    // Around calls there are only marks and white space, and behind one a marker begins another.
+    const isAnother = this.calls > 0 && (isMarked || this.#mode === 'around');
+    const isCall = this.#mode === 'call' ? this.#hasBegun || isAnother : this.#mode === 'around' && isAnother;
     if (rest !== '' && !isCall) pieces.push({ kind: 'text', text: rest });
     return pieces;
   }

@@ -8,6 +8,7 @@ import { AthanorError, fileError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
 import { copyModel } from '../../checkpoint/save-model.ts';
 import { CheckpointStore } from '../../checkpoint/store.ts';
+import { checkBatches } from '../../comm/batch-sums.ts';
 import type { Communicator } from '../../comm/communicator.ts';
 import { createRunContext, isMainRank, type RunContext } from '../../comm/run-context.ts';
 import { selfCommunicator } from '../../comm/self-communicator.ts';
@@ -221,6 +222,8 @@ async function train<Settings extends CommonSettings, Batch>(
   });
   const { communicator } = context;
   const isMain = isMainRank(context);
+  // Before data is prepared, which may take hours.
+  checkBatches(settings.gradAccum, communicator.size);
   const store = new CheckpointStore(out, { keepLast: settings.keepCheckpoints, readOnly: !isMain });
   const checkpoint = await mainFirst(communicator, 'the checkpoint', () =>
     resume && store.latest() ? store.load() : undefined,

@@ -85,6 +85,7 @@ describe.each(families)('%s as GGUF and back', (name) => {
       }
     }
     expect(back.chatTemplate).toBe(own.chatTemplate);
+    expect(read.config.eosTokenId).toBe(own.eosId);
     const ids = (place: string, tokenizer: Tokenizer) => textEnds(place, tokenizer).eos?.ids;
     expect(ids(out, back)).toEqual(expect.arrayContaining([...(ids(folder, own) ?? [])]));
   });
