@@ -23,6 +23,6 @@ describe('device cuda, emulated', () => {
     const { code, text } = await output(process.execPath, args, { ATHANOR_NATIVE: addon, NO_COLOR: '1' });
     expect(code, text.slice(-6000)).toBe(0);
     // A pattern that leaves out too much would run only a few tests.
-    expect(text).toMatch(/Tests +4\d\d passed/);
+    expect(Number(/Tests +(\d+) passed/.exec(text)?.[1])).toBeGreaterThan(400);
   }, 600_000);
 });
