@@ -99,7 +99,8 @@ function commandLine(command: Command): string {
  * that command which tells the two apart. Undefined where it is there, or where no command is.
  */
 function separated(args: readonly string[], command: Command, table: CommandTable): string | undefined {
-  if (args.includes('--') || !command.registeredArguments.some(({ variadic }) => variadic)) return undefined;
+  const takesCommand = command.registeredArguments.some((one) => one.variadic && one.name() === 'command');
+  if (args.includes('--') || !takesCommand) return undefined;
   const at = args.findIndex((word, i) => i > 0 && Object.hasOwn(table, word));
   if (at < 0) return undefined;
   return ['athanor', ...args.slice(0, at), '--', ...args.slice(at)].join(' ');

@@ -44,6 +44,24 @@ async function slowDown(pid: number, times: { count: number }): Promise<void> {
   }
 }
 
+/** A run whose rank 1 stops. On a busy machine a run may end before that: then it begins anew. */
+async function stoppedRun(name: keyof typeof ways) {
+  for (let attempt = 0; ; ++attempt) {
+    const out = join(root, `${name}-stopped-${attempt}`);
+    let wasStopped = false;
+    const stop = (pid: number) => {
+      process.kill(pid, 'SIGSTOP');
+      wasStopped = true;
+    };
+    const { code, output } = await ways[name](3, command(out), {
+      env: { ATHANOR_COMM_TIMEOUT: '3' },
+      started: (launcher) => void afterCheckpoint(launcher, 1, out, stop),
+    });
+    if (wasStopped) return { out, code, output };
+    expect([code, attempt < 5], output).toEqual([0, true]);
+  }
+}
+
 describe.each(Object.keys(ways) as (keyof typeof ways)[])('over %s', (name) => {
   const isMissing = name === 'mpirun' && noMpi !== undefined;
   const way = ways[name];
@@ -60,12 +78,8 @@ describe.each(Object.keys(ways) as (keyof typeof ways)[])('over %s', (name) => {
   });
 
   it.skipIf(isMissing)('a rank that stops is named, with the operation, and the run goes on', async () => {
-    const out = join(root, `${name}-stopped`);
-    const { code, output } = await way(3, command(out), {
-      env: { ATHANOR_COMM_TIMEOUT: '3' },
-      started: (launcher) => void afterCheckpoint(launcher, 1, out, (pid) => process.kill(pid, 'SIGSTOP')),
-    });
-    expect(code).toBe(1);
+    const { out, code, output } = await stoppedRun(name);
+    expect(code, output).toBe(1);
     expect(output).toMatch(/error: rank 1 did not arrive at .+ within 3 s; .* \[ERR_COMM_TIMEOUT\]/);
     if (name === 'TCP')
       expect(output).toMatch(/the other ranks were stopped: rank [02] ended with exit code 1/);
