@@ -51,7 +51,7 @@ export type { LateTensorSource, ParameterData, TensorData, TensorSource } from '
 export { stopTokensOf, type TextEnd, type TextEnds, textEnds } from './checkpoint/text-ends.ts';
 export type { Run } from './comm/batch-sums.ts';
 // What a run knows of its surroundings
-export type { Communicator, Ranks, Work } from './comm/communicator.ts';
+export type { Communicator, Piece, Ranks, Work } from './comm/communicator.ts';
 export { defaultCommTimeout, type JoinOptions, joinRanks } from './comm/join.ts';
 export { type Environment, type Launch, readLaunch } from './comm/launcher.ts';
 export type { ParameterShare } from './comm/parameter-share.ts';

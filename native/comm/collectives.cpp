@@ -154,13 +154,10 @@ void Collectives::together(const Call& call, const Limit& limit, const std::func
     opening.sends.push_back({r, bytes_of(&mine), sizeof mine});
     opening.receives.push_back({r, bytes_of(&theirs[r]), sizeof(Header)});
   }
-  opening.check = [&] {
-    for (int r = 0; r < transport_.size(); ++r) {
-      if (r == transport_.rank() || theirs[r].fits(mine)) continue;
-      fail(ErrorCode::kMismatch, "operation ", mine.number, " is ", call.text(), " on rank ",
-           transport_.rank(), " but ", theirs[r].text(), " on rank ", r,
+  opening.check = [&](int r) {
+    expect(theirs[r].fits(mine), ErrorCode::kMismatch, "operation ", mine.number, " is ", call.text(),
+           " on rank ", transport_.rank(), " but ", theirs[r].text(), " on rank ", r,
            "; all ranks have to start the same operations in the same order");
-    }
   };
   opening_ = &opening;
   body();

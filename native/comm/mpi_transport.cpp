@@ -102,7 +102,7 @@ class MpiTransport final : public Transport {
     /// No exception may pass through the module.
     bool check() {
       try {
-        opening->check();
+        for (const Receive& one : opening->receives) opening->check(one.rank);
       } catch (...) {
         failure = std::current_exception();
       }

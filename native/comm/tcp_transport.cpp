@@ -20,6 +20,8 @@ struct Link {
   size_t sent = 0, received = 0;  // whole messages
   size_t sent_bytes = 0, received_bytes = 0;
   size_t expected = 0;  // messages that may be received by now
+  bool is_opening = false;
+  bool has_failed = false;  // in the opening
 
   void add(const Send& message) {
     if (message.bytes > 0) sends.push_back(message);
@@ -27,7 +29,7 @@ struct Link {
   void add(const Receive& message) {
     if (message.bytes > 0) receives.push_back(message);
   }
-  bool is_sending() const { return sent < sends.size(); }
+  bool is_sending() const { return sent < sends.size() && !has_failed; }
   bool is_receiving() const { return received < expected; }
 };
 
@@ -44,17 +46,27 @@ class TcpTransport final : public Transport {
     if (opening != nullptr) {
       for (const Send& one : opening->sends) links[one.rank].add(one);
       for (const Receive& one : opening->receives) links[one.rank].add(one);
-      for (Link& link : links) link.expected = link.receives.size();
+      for (Link& link : links) {
+        link.expected = link.receives.size();
+        link.is_opening = true;
+      }
     }
     for (const Send& one : sends) links[one.rank].add(one);
     for (const Receive& one : receives) links[one.rank].add(one);
     if (opening != nullptr) {
-      // What has to be sent besides does not wait for the others' openings.
-      finish(links, [](const Link& link) { return !link.is_receiving(); }, limit);
-      opening->check();
+      // What has to be sent besides does not wait for the others' openings. Where ranks differ, one
+      // may have heard of it and be gone before another hears of it, which sends in vain till then.
+      for (int r = 0; r < size(); ++r) push(links[r], r);  // before a check throws
+      const auto check = [opening](int rank) { opening->check(rank); };
+      finish(links, [](const Link& link) { return !link.is_receiving(); }, check, limit);
     }
-    for (Link& link : links) link.expected = link.receives.size();
-    finish(links, [](const Link& link) { return !link.is_receiving() && !link.is_sending(); }, limit);
+    for (Link& link : links) {
+      link.expected = link.receives.size();
+      link.is_opening = link.has_failed = false;
+    }
+    finish(
+        links, [](const Link& link) { return !link.is_receiving() && !link.is_sending(); }, [](int) {},
+        limit);
   }
 
   void close() override {
@@ -65,11 +77,14 @@ class TcpTransport final : public Transport {
   }
 
  private:
-  template <class IsDone>
-  void finish(std::vector<Link>& links, IsDone is_done, const Limit& limit) const {
+  /// Calls `arrived(rank)` as all is received that is expected of a rank.
+  template <class IsDone, class Arrived>
+  void finish(std::vector<Link>& links, IsDone is_done, Arrived arrived, const Limit& limit) const {
     for (;;) {
       for (int r = 0; r < size(); ++r) {
+        const bool was_receiving = links[r].is_receiving();
         pull(links[r], r);
+        if (was_receiving && !links[r].is_receiving()) arrived(r);
         push(links[r], r);
       }
       if (std::all_of(links.begin(), links.end(), is_done)) return;
@@ -86,6 +101,8 @@ class TcpTransport final : public Transport {
       if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return;
       // What the rank had sent before it went may say why. pull() finds the end of that.
       if (sent < 0 && link.is_receiving()) return;
+      link.has_failed = sent < 0 && link.is_opening;
+      if (link.has_failed) return;
       if (sent < 0) throw RankLost{to, std::string("the connection broke (") + std::strerror(errno) + ")"};
       link.sent_bytes += static_cast<size_t>(sent);
       if (link.sent_bytes < message.bytes) continue;

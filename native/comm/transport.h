@@ -37,13 +37,13 @@ struct Receive {
   size_t bytes;
 };
 
-/// Messages that go before the others of an exchange.
+/// Messages that go before the others of an exchange, one to and from each other rank.
 struct Opening {
   std::vector<Send> sends;
   std::vector<Receive> receives;
-  /// Runs when all of them have arrived. What it throws ends the exchange: the other messages may
-  /// have arrived or not.
-  std::function<void()> check;
+  /// Runs for each rank whose message has arrived. What it throws ends the exchange: the other
+  /// messages may have arrived or not.
+  std::function<void(int rank)> check;
 };
 
 /// The limit was over before these ranks had sent or taken their bytes.

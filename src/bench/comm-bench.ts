@@ -1,10 +1,10 @@
 /** Times the collectives between processes of this machine, beside MPI's own functions. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
+import { freePort } from '../base/free-port.ts';
 import { packageRoot } from '../base/package-root.ts';
 import type { Communicator, Work } from '../comm/communicator.ts';
 import { mpirunArguments } from '../comm/mpirun.ts';
@@ -161,13 +161,4 @@ async function outputOf(processes: readonly ChildProcess[]): Promise<string> {
   );
   if (codes.every((code) => code === 0)) return text.join('');
   throw new AthanorError('ERR_COMM_SETUP', `the ranks failed:\n${problems.join('').trim()}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

@@ -1,11 +1,11 @@
 /** The ranks of one attempt: a process each on this machine, which end together. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeFolders } from '../base/files/make-folders.ts';
+import { freePort } from '../base/free-port.ts';
 import { LAUNCHED, parseReport, type RankReport } from './launched.ts';
 
 export interface LocalRanksOptions {
@@ -125,17 +125,5 @@ function textOf(stream: Readable | null): Promise<string> {
       text += part;
     });
     stream.on('error', () => resolve('')).on('end', () => resolve(text));
-  });
-}
-
-/** A port that nothing uses now. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
   });
 }

@@ -5,13 +5,14 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
+import { freePort } from '../../src/base/free-port.ts';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { joinRanks } from '../../src/comm/join.ts';
 import type { Launch } from '../../src/comm/launcher.ts';
 import { mpirunArguments } from '../../src/comm/mpirun.ts';
 import { selfCommunicator } from '../../src/comm/self-communicator.ts';
 import { runNode, temporaryFolder } from '../helpers/cli.ts';
-import { freePort, noMpi } from '../helpers/rank-processes.ts';
+import { noMpi } from '../helpers/rank-processes.ts';
 import { expectError } from '../helpers/reference.ts';
 
 function place(rank: number, size: number, port: number): Launch {

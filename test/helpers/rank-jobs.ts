@@ -2,9 +2,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../src/base/free-port.ts';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { runNode } from './cli.ts';
-import { freePort, variables } from './rank-processes.ts';
+import { variables } from './rank-processes.ts';
 
 export interface RankJob {
   name: string;

@@ -1,8 +1,8 @@
 /** Runs a program as several processes that join each other, by mpirun or by variables. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { freePort } from '../../src/base/free-port.ts';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { addonPath } from './addon.ts';
 import { temporaryFolder } from './cli.ts';
@@ -84,14 +84,4 @@ function startMpi(count: number, args: readonly string[], env: Record<string, st
 
 function start(program: string, args: readonly string[], env: Record<string, string>): ChildProcess {
   return spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-}
-
-/** A port that nobody listens on, most likely for some time. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
