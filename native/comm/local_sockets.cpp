@@ -33,8 +33,7 @@ struct Greeting {
 /// Whether both ends have one address. Both ends of a connection need not see the same, behind a
 /// translation of addresses.
 bool is_on_one_machine(const Socket& socket) {
-  Endpoint ends[2] = {own_end_of(socket), peer_of(socket)};
-  for (Endpoint& end : ends) end.set_port(0);
+  const Endpoint ends[2] = {own_end_of(socket), peer_of(socket)};
   if (ends[0].address.ss_family != ends[1].address.ss_family) return false;
   if (ends[0].address.ss_family == AF_INET) {
     const auto ip = [](const Endpoint& end) {

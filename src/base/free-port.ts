@@ -7,7 +7,8 @@ const ATTEMPTS = 20;
 
 /**
  * A TCP port of this machine that nothing uses now. It lies below those that the system gives to
- * connections (Linux: from 32768), so that no connection takes it before it is used.
+ * connections (Linux: from 32768), so that no connection takes it before it is used. Where the
+ * system gives away lower ones too, it is one of them.
  */
 export async function freePort(): Promise<number> {
   const end = firstOfConnections();

@@ -123,17 +123,11 @@ function translate(
       );
       const close = nearest(given, names);
       const meant = separated(args, command, table);
-      return new AthanorError(
-        'ERR_OPTION',
-        `unknown option ${quoted}`,
-        meant
-          ? `write the command and its options after --: ${meant}`
-          : renamed
-            ? `its new name is --${renamed}`
-            : close
-              ? `did you mean ${close}?`
-              : help,
-      );
+      let remedy = help;
+      if (meant) remedy = `write the command and its options after --: ${meant}`;
+      else if (renamed) remedy = `its new name is --${renamed}`;
+      else if (close) remedy = `did you mean ${close}?`;
+      return new AthanorError('ERR_OPTION', `unknown option ${quoted}`, remedy);
     }
     case 'commander.help': {
       const message = `"${commandLine(command)}" needs a command after it`;

@@ -10,7 +10,8 @@ it('can be listened on, and is none that the system gives to connections', async
   for (let i = 0; i < 10; ++i) {
     const port = await freePort();
     expect(port).toBeGreaterThan(1023);
-    expect(port).toBeLessThan(first);
+    // A machine may be set up to give connections almost all ports.
+    if (first > 10_000) expect(port).toBeLessThan(first);
     await new Promise<void>((resolve, reject) => {
       const server = createServer().on('error', reject);
       server.listen(port, () => server.close(() => resolve()));
